@@ -1,0 +1,89 @@
+"""Finitely supported measures on hidden weights, with an optional unpenalised affine part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from measurelp.errors import InvalidProblem
+
+
+@dataclass(frozen=True, eq=False)
+class Skip:
+    r"""The unpenalised affine part :math:`x \mapsto \langle c, x\rangle + c_0`.
+
+    Attributes
+    ----------
+    linear : (d,) array
+        c.
+    constant : float
+        :math:`c_0`.
+    """
+
+    linear: NDArray[np.float64]
+    constant: float = 0.0
+
+    def predict(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The affine function at the rows of ``X``, shape (n,)."""
+        return np.asarray(X @ self.linear + self.constant)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether the function vanishes identically."""
+        return self.constant == 0.0 and not np.any(self.linear)
+
+
+@dataclass(frozen=True, eq=False)
+class AtomicMeasure:
+    r"""The signed measure :math:`\mu = \sum_k c_k \delta_{w_k}`.
+
+    Attributes
+    ----------
+    atoms : (k, d') array
+        Hidden weights of unit norm, one a row; the bias, if there is one, is the last entry
+        (d' = d + 1).
+    masses : (k,) array
+        :math:`c_k`, signed.
+    skip : Skip or None
+        Unpenalised part that goes with the measure.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mu = AtomicMeasure(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([2.0, -3.0]))
+    >>> mu.total_variation
+    5.0
+    """
+
+    atoms: NDArray[np.float64]
+    masses: NDArray[np.float64]
+    skip: Skip | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        atoms = np.array(self.atoms, dtype=np.float64)
+        masses = np.array(self.masses, dtype=np.float64)
+        if atoms.ndim != 2 or masses.shape != (len(atoms),):
+            raise InvalidProblem(
+                "atoms, masses: expected shapes (k, d) and (k,), "
+                f"found {atoms.shape} and {masses.shape}."
+            )
+        if not (np.isfinite(atoms).all() and np.isfinite(masses).all()):
+            raise InvalidProblem("atoms, masses: entries must be finite; NaN or inf was found.")
+        atoms.setflags(write=False)
+        masses.setflags(write=False)
+        object.__setattr__(self, "atoms", atoms)
+        object.__setattr__(self, "masses", masses)
+
+    @property
+    def total_variation(self) -> float:
+        r""":math:`|\mu|_{TV} = \sum_k |c_k|`, for atoms of unit norm."""
+        return float(np.abs(self.masses).sum())
+
+    def __len__(self) -> int:
+        """Number of atoms."""
+        return len(self.masses)
+
+    def __repr__(self) -> str:
+        return f"AtomicMeasure({len(self)} atoms, total variation {self.total_variation:.6g})"

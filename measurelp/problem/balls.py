@@ -1,0 +1,40 @@
+"""Unit balls of the hidden weights: which norm the total variation is weighted with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@runtime_checkable
+class Ball(Protocol):
+    """The smallest interface of a ball."""
+
+    @property
+    def name(self) -> str:
+        """The word by which files and the command line know the ball."""
+        ...
+
+    def norm(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The norm of each row of ``weights``, shape (k, d) to (k,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class L2Ball:
+    r"""The Euclidean ball: :math:`|v|\,|w|_2`, the path norm, half of balanced weight decay.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> L2Ball().norm(np.array([[3.0, 4.0]]))
+    array([5.])
+    """
+
+    name: str = "l2"
+
+    def norm(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.linalg.norm(weights, axis=1))

@@ -1,0 +1,268 @@
+"""What is asked: the data, the loss, the norm and the parts that are not penalised."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from measurelp.errors import InvalidProblem
+from measurelp.problem.activations import Activation, ReLU
+from measurelp.problem.balls import Ball, L2Ball
+from measurelp.problem.losses import Loss, Squared
+
+Bias = Literal["none", "penalized", "free"]
+Skip = Literal["none", "constant", "affine"]
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class MeasureProblem:
+    r"""Training of an infinitely wide two-layer ReLU network as a problem over measures.
+
+    .. math:: \min_{\mu,\, c,\, c_0}\; L\bigl(f(x_1), \dots, f(x_n)\bigr) + \lambda\,|\mu|_{TV},
+              \qquad f(x) = \int \langle w, \tilde x\rangle_+ \,d\mu(w)
+              \;[\,+\, \langle c, x\rangle + c_0\,]
+
+    over signed measures on the unit ball of hidden weights.  With ``bias="penalized"``,
+    :math:`\tilde x = (x, 1)` and the bias is the last weight and inside the ball; with
+    ``bias="free"`` it is the last weight and does not count in the norm.  The part in
+    brackets is there with ``skip="affine"`` (``skip="constant"``: only :math:`c_0`) and
+    costs nothing.
+
+    Parameters
+    ----------
+    X : (n, d) array_like
+        Inputs, finite.
+    y : (n,) array_like
+        Targets, finite.
+    lam : float
+        Factor of the total variation, > 0.  For the squared loss the objective is
+        :math:`\tfrac12\sum_i(f(x_i)-y_i)^2 + \lambda|\mu|_{TV}`: a sum, not a mean.  May be
+        left out for :class:`~measurelp.Interpolation`, where it does not enter.
+    loss : Loss
+        :class:`~measurelp.Squared` (default) or :class:`~measurelp.Interpolation`.
+    ball : Ball
+        Norm of the hidden weights; :class:`~measurelp.L2Ball`.
+    activation : Activation
+        :class:`~measurelp.ReLU`.
+    bias : {"penalized", "none", "free"}
+        See above.
+    skip : {"none", "constant", "affine"}
+        See above.
+    outputs : {"joint"}
+        How the columns of a (n, c) target are coupled.  One column is supported.
+    sample_weight : None
+        Reserved; must be None.
+
+    Raises
+    ------
+    InvalidProblem
+        With the name of the argument, what was found and what to do.  ``bias="free"`` with
+        ``skip="none"`` is refused because its infimum is not attained: a constant is the
+        limit of pairs of units whose kinks run off to infinity, at a cost that tends to 0.
+
+    Examples
+    --------
+    >>> problem = MeasureProblem([[3.0, 4.0]], [2.0], lam=0.5, bias="none")
+    >>> problem.n, problem.d, problem.lifted.shape
+    (1, 2, (1, 2))
+    """
+
+    X: NDArray[np.float64]
+    y: NDArray[np.float64]
+    lam: float
+    loss: Loss
+    ball: Ball
+    activation: Activation
+    bias: Bias
+    skip: Skip
+
+    def __init__(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        lam: float | None = None,
+        loss: Loss | None = None,
+        ball: Ball | None = None,
+        activation: Activation | None = None,
+        bias: Bias = "penalized",
+        skip: Skip = "none",
+        outputs: str = "joint",
+        sample_weight: None = None,
+    ) -> None:
+        loss = Squared() if loss is None else loss
+        ball = L2Ball() if ball is None else ball
+        activation = ReLU() if activation is None else activation
+        for name, value, protocol in (
+            ("loss", loss, Loss), ("ball", ball, Ball), ("activation", activation, Activation)
+        ):  # fmt: skip
+            if isinstance(value, type) or not isinstance(value, protocol):
+                raise InvalidProblem(
+                    f"{name}: expected an instance such as mlp.{_EXAMPLES[name]}, found {value!r}."
+                )
+        inputs = finite_matrix("X", X)
+        targets = _finite_targets(y, n=len(inputs))
+        _choice("bias", bias, get_args(Bias))
+        _choice("skip", skip, get_args(Skip))
+        _choice("outputs", outputs, ("joint",))
+        if sample_weight is not None:
+            raise InvalidProblem("sample_weight: weights are not supported; leave it None.")
+        if bias == "free" and skip == "none":
+            raise InvalidProblem(
+                'bias="free" with skip="none": the infimum is not attained (a constant is the '
+                "limit of units whose kinks run off to infinity, at a cost that tends to 0). "
+                'Choose skip="constant" or skip="affine", or bias="penalized".'
+            )
+        if loss.is_hard_constraint:
+            strength = 1.0
+            if lam is not None:
+                _positive_number("lam", lam)
+        elif lam is None:
+            raise InvalidProblem(
+                f"lam: missing; the {loss.name} loss needs a factor > 0 of the total variation "
+                "(mlp.lam_max(problem) is the value from which the zero measure is optimal)."
+            )
+        else:
+            strength = _positive_number("lam", lam)
+        inputs.setflags(write=False)
+        targets.setflags(write=False)
+        for name, value in (
+            ("X", inputs), ("y", targets), ("lam", strength), ("loss", loss), ("ball", ball),
+            ("activation", activation), ("bias", bias), ("skip", skip),
+        ):  # fmt: skip
+            object.__setattr__(self, name, value)
+
+    @property
+    def n(self) -> int:
+        """Number of data points."""
+        return int(self.X.shape[0])
+
+    @property
+    def d(self) -> int:
+        """Number of input features, without the bias."""
+        return int(self.X.shape[1])
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether hidden weights carry a bias as their last entry."""
+        return self.bias != "none"
+
+    @property
+    def n_penalized(self) -> int:
+        """How many leading entries of a hidden weight count in its norm."""
+        return self.d + 1 if self.bias == "penalized" else self.d
+
+    @cached_property
+    def lifted(self) -> NDArray[np.float64]:
+        """The inputs that hidden units see, (n, d) or (n, d + 1) with a last column of ones."""
+        return self.lift(self.X)
+
+    @cached_property
+    def skip_columns(self) -> NDArray[np.float64]:
+        """The columns of the unpenalised part, (n, 0), (n, 1) ones or (n, d + 1) = (X, ones)."""
+        return self.skip_features(self.X)
+
+    def lift(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Append the column of ones that the hidden bias multiplies, if there is one."""
+        if not self.has_bias:
+            return X
+        return np.hstack([X, np.ones((len(X), 1))])
+
+    def skip_features(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The columns that the skip's coefficients multiply at inputs ``X``."""
+        ones = np.ones((len(X), 1))
+        if self.skip == "none":
+            return ones[:, :0]
+        return ones if self.skip == "constant" else np.hstack([X, ones])
+
+    def weight_norm(self, atoms: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The ball's norm of each hidden weight, the free bias left out."""
+        return self.ball.norm(atoms[:, : self.n_penalized])
+
+    def features(self, atoms: NDArray[np.float64]) -> NDArray[np.float64]:
+        r"""The dictionary columns :math:`\langle x_i, w_k\rangle_+`, shape (n, k)."""
+        return self.activation.values(self.lifted @ atoms.T)
+
+    def with_lam(self, lam: float) -> MeasureProblem:
+        """The same problem at another lam."""
+        return MeasureProblem(
+            self.X, self.y, lam=lam, loss=self.loss, ball=self.ball,
+            activation=self.activation, bias=self.bias, skip=self.skip,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        lam = "" if self.loss.is_hard_constraint else f", lam={self.lam:g}"
+        return (
+            f"MeasureProblem(n={self.n}, d={self.d}{lam}, loss={self.loss.name}, "
+            f"bias={self.bias}, skip={self.skip})"
+        )
+
+
+_EXAMPLES = {"loss": "Squared()", "ball": "L2Ball()", "activation": "ReLU()"}
+
+
+def finite_matrix(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """A copy of ``value`` as a non-empty finite C-ordered (n, d) float array, or InvalidProblem."""
+    try:
+        matrix = np.array(value, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise InvalidProblem(
+            f"{name}: expected numbers in a 2-D array, found something that is not ({error})."
+        ) from None
+    if matrix.ndim != 2:
+        raise InvalidProblem(
+            f"{name}: expected a 2-D array (rows = data points), found shape {matrix.shape}; "
+            f"reshape a single feature with {name}.reshape(-1, 1)."
+        )
+    if matrix.size == 0:
+        raise InvalidProblem(f"{name}: expected at least one row and one column, found shape {matrix.shape}.")
+    bad = np.argwhere(~np.isfinite(matrix))
+    if len(bad):
+        i, j = (int(v) for v in bad[0])
+        raise InvalidProblem(
+            f"{name}: {len(bad)} entries are NaN or infinite, the first at row {i}, column {j}; "
+            "remove or impute them."
+        )
+    return cast("NDArray[np.float64]", matrix)
+
+
+def _finite_targets(value: ArrayLike, *, n: int) -> NDArray[np.float64]:
+    try:
+        y = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidProblem(f"y: expected numbers, found something that is not ({error}).") from None
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise InvalidProblem(
+            f"y: expected shape ({n},), one number a row of X, found shape {y.shape}; "
+            "several outputs are not supported yet: solve one column at a time."
+        )
+    if len(y) != n:
+        raise InvalidProblem(f"y: expected {n} targets, one a row of X, found {len(y)}.")
+    bad = np.flatnonzero(~np.isfinite(y))
+    if len(bad):
+        raise InvalidProblem(f"y: {len(bad)} targets are NaN or infinite, the first at row {int(bad[0])}.")
+    return np.ascontiguousarray(y)
+
+
+def _positive_number(name: str, value: object) -> float:
+    if isinstance(value, (bool, str)) or np.ndim(cast("ArrayLike", value)) != 0:
+        raise InvalidProblem(f"{name}: expected a number > 0, found {value!r}.")
+    try:
+        number = float(cast("float", value))
+    except (TypeError, ValueError):
+        raise InvalidProblem(f"{name}: expected a number > 0, found {value!r}.") from None
+    if not (math.isfinite(number) and number > 0.0):
+        raise InvalidProblem(f"{name}: expected a finite number > 0, found {number}.")
+    return number
+
+
+def _choice(name: str, value: object, accepted: tuple[str, ...]) -> None:
+    if value not in accepted:
+        raise InvalidProblem(f"{name}: expected one of {', '.join(accepted)}, found {value!r}.")
