@@ -1,0 +1,128 @@
+"""Networks from measures and measures from networks; predictions and costs are kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from measurelp.errors import InvalidProblem
+from measurelp.measure import AtomicMeasure, Skip
+from measurelp.network.relu_network import ReluNetwork
+from measurelp.problem import MeasureProblem
+from measurelp.problem.measure_problem import Bias
+
+
+def network_from_measure(
+    measure: AtomicMeasure, *, bias: Bias = "penalized", balanced: bool = True
+) -> ReluNetwork:
+    r"""The finite network of a finitely supported measure, one neuron an atom.
+
+    Parameters
+    ----------
+    measure : AtomicMeasure
+        Atoms (k, d + 1) with the bias last, or (k, d) with ``bias="none"``.
+    bias : {"penalized", "none", "free"}
+        What the last entry of an atom is.
+    balanced : bool
+        With True (default) :math:`|v_k| = |w_k|`, so that half the sum of squared weights is
+        the total variation; with False neurons keep the atoms' unit norm.
+
+    Returns
+    -------
+    ReluNetwork
+        With the measure's predictions, and its total variation as path norm.
+
+    Examples
+    --------
+    >>> mu = AtomicMeasure(np.array([[0.6, 0.8]]), np.array([-4.0]))
+    >>> network_from_measure(mu, bias="none").output_weights
+    array([-2.])
+    """
+    atoms = measure.atoms
+    skip = measure.skip
+    if bias == "none":
+        weights, hidden_bias = atoms, np.zeros(len(atoms))
+    elif atoms.shape[1] < 2:
+        raise InvalidProblem(
+            f"measure: with bias={bias!r} atoms end with the bias and have at least 2 entries, "
+            f'found {atoms.shape[1]}; for a network without hidden bias pass bias="none".'
+        )
+    else:
+        weights, hidden_bias = atoms[:, :-1], atoms[:, -1]
+    network = ReluNetwork(
+        weights, hidden_bias, output_weights=measure.masses, skip=skip, bias=bias
+    )
+    return network.balanced() if balanced else network
+
+
+def measure_from_network(
+    network: ReluNetwork, problem: MeasureProblem | Bias | None = None
+) -> AtomicMeasure:
+    r"""The measure :math:`\sum_k v_k |w_k|\,\delta_{w_k/|w_k|}` of a network.
+
+    Neurons whose output is identically zero are dropped.  Under a free bias, a neuron without
+    input weights is a constant that costs nothing and goes into the skip's constant.
+
+    Parameters
+    ----------
+    network : ReluNetwork
+        Any two-layer network with one output.
+    problem : MeasureProblem or {"penalized", "none", "free"}, optional
+        What the hidden bias and the norm mean.  With a problem, the network must also fit it:
+        as many inputs, and no output bias or linear part that the problem's skip has not.
+        Left out, the network's own ``bias`` holds.
+
+    Returns
+    -------
+    AtomicMeasure
+        Unit atoms and signed masses, with the output bias and the linear part as ``skip``
+        (None when the network has neither).
+
+    Raises
+    ------
+    InvalidProblem
+        If the network is not a candidate of the problem.
+    """
+    if isinstance(problem, MeasureProblem):
+        _check_fits(network, problem)
+        bias: Bias = problem.bias
+    else:
+        bias = network.bias if problem is None else problem
+    unit = replace(network, bias=bias).unit_neurons()
+    atoms = unit.hidden_weights
+    if bias != "none":
+        atoms = np.column_stack([atoms, unit.hidden_bias])
+    masses = unit.output_weights
+    if isinstance(problem, MeasureProblem) and problem.ball.name != "l2":
+        norms = problem.weight_norm(atoms)
+        atoms, masses = atoms / norms[:, None], masses * norms
+    skip = None
+    if unit.skip is not None or unit.output_bias != 0.0:
+        linear = np.zeros(unit.d) if unit.skip is None else unit.skip.linear
+        skip = Skip(linear, unit.output_bias)
+    return AtomicMeasure(atoms, masses, skip)
+
+
+def _check_fits(network: ReluNetwork, problem: MeasureProblem) -> None:
+    """Raise InvalidProblem unless the network is a candidate of the problem."""
+    if network.d != problem.d:
+        raise InvalidProblem(
+            f"network: expected {problem.d} inputs, as many as the problem has features, "
+            f"found {network.d}."
+        )
+    if problem.bias == "none" and np.any(network.hidden_bias):
+        raise InvalidProblem(
+            'network: it has hidden biases, but the problem has bias="none"; '
+            'state the problem with bias="penalized" or bias="free".'
+        )
+    if problem.skip == "none" and network.output_bias != 0.0:
+        raise InvalidProblem(
+            f"network: it has the output bias {network.output_bias:g}, but the problem has "
+            'skip="none"; state the problem with skip="constant" or train without output bias.'
+        )
+    if problem.skip != "affine" and network.skip is not None and np.any(network.skip.linear):
+        raise InvalidProblem(
+            f"network: it has a linear skip, but the problem has skip={problem.skip!r}; "
+            'state the problem with skip="affine".'
+        )

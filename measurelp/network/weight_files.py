@@ -1,0 +1,107 @@
+"""Weights of a network as plain arrays: in a saved folder, or in an npz from anywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from measurelp.errors import InvalidFile, InvalidProblem
+from measurelp.measure import Skip
+from measurelp.network.files import arrays_from_npz, read_folder
+from measurelp.network.relu_network import ReluNetwork
+from measurelp.problem.measure_problem import Bias
+
+_NEEDED = ("hidden_weights", "output_weights")
+
+
+def parts_from_network(
+    network: ReluNetwork,
+) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
+    """The document entries and the arrays from which :func:`network_from_parts` restores it.
+
+    The document is ``{"network": {"bias": ...}}``; the arrays are hidden_weights,
+    hidden_bias, output_weights, output_bias and, if there is a skip, skip_linear.  A folder
+    that holds these among others can be read by :func:`load_network`.
+    """
+    arrays = {
+        "hidden_weights": network.hidden_weights,
+        "hidden_bias": network.hidden_bias,
+        "output_weights": network.output_weights,
+        "output_bias": np.asarray(network.output_bias),
+    }
+    if network.skip is not None:
+        arrays["skip_linear"] = network.skip.linear
+    return {"network": {"bias": network.bias}}, arrays
+
+
+def network_from_parts(
+    document: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], *, name: str = "network"
+) -> ReluNetwork:
+    """The network in a document and arrays; ``name`` stands in error messages.
+
+    Raises
+    ------
+    InvalidFile
+        If an array is missing, misshapen or not finite.
+    """
+    missing = [key for key in _NEEDED if key not in arrays]
+    if missing:
+        raise InvalidFile(
+            f"{name}: the array {missing[0]!r} is missing; expected hidden_weights (k, d), "
+            "hidden_bias (k,), output_weights (k,), output_bias () and, optionally, skip_linear "
+            f"(d,), found {', '.join(sorted(arrays)) or 'nothing'}."
+        )
+    entry = document.get("network", {})
+    bias = entry.get("bias", "penalized") if isinstance(entry, Mapping) else None
+    if bias not in get_args(Bias):
+        raise InvalidFile(f"{name}: the entry network.bias is {bias!r}.")
+    try:
+        output_bias = np.asarray(arrays.get("output_bias", 0.0), dtype=np.float64)
+        if output_bias.size != 1:
+            raise InvalidProblem(f"output_bias: expected one number, found {output_bias.shape}.")
+        output = np.asarray(arrays["output_weights"], dtype=np.float64)
+        if output.ndim == 2 and 1 in output.shape:
+            output = output.reshape(-1)
+        skip = arrays.get("skip_linear", arrays.get("skip"))
+        return ReluNetwork(
+            arrays["hidden_weights"], arrays.get("hidden_bias"), output_weights=output,
+            output_bias=output_bias.item(),
+            skip=None if skip is None else Skip(np.asarray(skip, dtype=np.float64)),
+            bias=cast("Bias", bias),
+        )  # fmt: skip
+    except (InvalidProblem, ValueError, TypeError) as error:
+        raise InvalidFile(f"{name}: {error}") from None
+
+
+def load_network(path: str | os.PathLike[str]) -> ReluNetwork:
+    """Read a network from a folder saved by measurelp or from an npz of weights.
+
+    Parameters
+    ----------
+    path
+        A folder saved by :meth:`ReluNetwork.save` or :meth:`Solution.save`, or an ``.npz`` file
+        with the arrays hidden_weights (k, d), hidden_bias (k,), output_weights (k,),
+        output_bias () and optionally skip_linear (d,).  An npz does not say whether the hidden
+        bias is penalised; the problem that the network is held against does.
+
+    Raises
+    ------
+    InvalidFile
+        If it cannot be read or is not a network.
+    """
+    file = Path(path)
+    if file.is_dir():
+        document, arrays = read_folder(file, kind=("network", "solution"))
+        return network_from_parts(document, arrays, name=str(path))
+    try:
+        packed = file.read_bytes()
+    except FileNotFoundError:
+        raise InvalidFile(f"{path}: does not exist.") from None
+    except OSError as error:
+        raise InvalidFile(f"{path}: cannot be read ({error}).") from None
+    return network_from_parts({}, arrays_from_npz(packed, name=str(path)), name=str(path))
