@@ -1,0 +1,14 @@
+"""Adapters of solvers, one a file.  They see a ConeProgram and nothing of networks."""
+
+from measurelp.backends.clarabel_backend import ClarabelBackend
+from measurelp.backends.cvxpy_backend import CvxpyBackend
+from measurelp.backends.cvxpy_bridge import cvxpy_from_problem
+from measurelp.backends.highs_backend import HighsBackend
+from measurelp.backends.registry import BACKENDS, backend_from_name
+from measurelp.backends.report import Backend, BackendReport
+from measurelp.backends.scs_backend import ScsBackend
+
+__all__ = [
+    "BACKENDS", "Backend", "BackendReport", "ClarabelBackend", "CvxpyBackend", "HighsBackend",
+    "ScsBackend", "backend_from_name", "cvxpy_from_problem",
+]  # fmt: skip

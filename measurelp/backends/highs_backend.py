@@ -1,0 +1,206 @@
+"""HiGHS: simplex for linear programs, so that vertices come back; convex quadratic programs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from measurelp.backends.report import (
+    BackendReport, StatusTable, outcome_from_status, report_from_vectors,
+)  # fmt: skip
+from measurelp.errors import BackendError, InvalidProblem
+from measurelp.program.cone_program import ConeProgram
+from measurelp.status import PointKind, Termination
+
+HIGHS_STATUS: StatusTable = {
+    "kOptimal": (Termination.CONVERGED, PointKind.OPTIMAL),
+    "kInfeasible": (Termination.INFEASIBLE, PointKind.INFEASIBILITY_PROOF),
+    "kUnbounded": (Termination.UNBOUNDED, PointKind.UNBOUNDEDNESS_PROOF),
+    "kUnboundedOrInfeasible": (Termination.NUMERICAL, PointKind.NOTHING),
+    "kTimeLimit": (Termination.TIME_LIMIT, PointKind.APPROXIMATE),
+    "kIterationLimit": (Termination.ROUND_LIMIT, PointKind.APPROXIMATE),
+    "kSolutionLimit": (Termination.ROUND_LIMIT, PointKind.APPROXIMATE),
+    "kObjectiveBound": (Termination.ROUND_LIMIT, PointKind.APPROXIMATE),
+    "kObjectiveTarget": (Termination.ROUND_LIMIT, PointKind.APPROXIMATE),
+    "kInterrupt": (Termination.INTERRUPTED, PointKind.APPROXIMATE),
+    "kHighsInterrupt": (Termination.INTERRUPTED, PointKind.APPROXIMATE),
+    "kMemoryLimit": (Termination.NUMERICAL, PointKind.NOTHING),
+    "kUnknown": (Termination.STALLED, PointKind.APPROXIMATE),
+    "kNotset": (Termination.NUMERICAL, PointKind.NOTHING),
+    "kLoadError": (Termination.NUMERICAL, PointKind.NOTHING),
+    "kModelError": (Termination.NUMERICAL, PointKind.NOTHING),
+    "kPresolveError": (Termination.NUMERICAL, PointKind.NOTHING),
+    "kSolveError": (Termination.NUMERICAL, PointKind.NOTHING),
+    "kPostsolveError": (Termination.NUMERICAL, PointKind.NOTHING),
+    "kModelEmpty": (Termination.CONVERGED, PointKind.NOTHING),
+}
+
+
+@dataclass(frozen=True)
+class HighsBackend:
+    """HiGHS through its array interface; no second-order cones.
+
+    Linear programs by simplex: the point is a vertex, that is a sparse measure.  Quadratic
+    programs by its active-set method without regularisation.  Feasibility tolerances are
+    ``max(tolerance, 1e-10)``, the least that HiGHS takes.  Entries of A up to 1e-12 in
+    modulus are dropped by HiGHS.  Inequalities on one variable are passed as bounds.
+    """
+
+    name: str = field(default="highs", init=False)
+
+    def supports(self, program: ConeProgram) -> bool:
+        """Programs without second-order cones."""
+        return not program.has_cones
+
+    def solve(
+        self,
+        program: ConeProgram,
+        *,
+        tolerance: float = 1e-10,
+        time_limit: float | None = None,
+        verbose: bool = False,
+    ) -> BackendReport:
+        """Solve; see :class:`~measurelp.backends.Backend`."""
+        import highspy
+
+        if not self.supports(program):
+            raise InvalidProblem(
+                'backend: "highs" takes linear and quadratic programs, and this one has '
+                f'{len(program.soc)} second-order cones; use "clarabel" or "scs".'
+            )
+        start = time.perf_counter()
+        highs = highspy.Highs()
+        feasibility = min(max(tolerance, 1e-10), 1e-2)
+        options: dict[str, object] = {
+            "output_flag": verbose,
+            "primal_feasibility_tolerance": feasibility,
+            "dual_feasibility_tolerance": feasibility,
+            "small_matrix_value": 1e-12,
+            "qp_regularization_value": 0.0,
+            "solver": "choose" if program.is_quadratic else "simplex",
+            "parallel": "off",
+        }
+        if time_limit is not None:
+            options["time_limit"] = float(time_limit)
+        for option, value in options.items():
+            _checked(highs.setOptionValue(option, value), f"setting {option}={value!r}")
+        bounds = _Bounds(program)
+        _pass_model(highs, program, bounds)
+        _checked(highs.run(), "run")
+        model_status = highs.getModelStatus()
+        undecided = (
+            highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible
+        )  # fmt: skip
+        if model_status in undecided:
+            # Presolve finds infeasibility without a ray; the simplex method has one.
+            _checked(highs.setOptionValue("presolve", "off"), "setting presolve=off")
+            _checked(highs.clearSolver(), "clearSolver")
+            _checked(highs.run(), "run")
+            model_status = highs.getModelStatus()
+        status = str(model_status.name)
+        outcome = outcome_from_status(HIGHS_STATUS, status, self.name)
+        x, z = _vectors(highs, program, bounds, outcome[1])
+        info = highs.getInfo()
+        counts = (
+            info.simplex_iteration_count, info.qp_iteration_count, info.ipm_iteration_count
+        )  # fmt: skip
+        return report_from_vectors(
+            backend=self.name,
+            status=status,
+            outcome=outcome,
+            x=x,
+            z=z,
+            objective=float(info.objective_function_value),
+            iterations=int(sum(c for c in counts if c > 0)),
+            seconds=time.perf_counter() - start,
+        )
+
+
+class _Bounds:
+    """Inequality rows with one entry, at most one a variable and direction, as bounds."""
+
+    def __init__(self, program: ConeProgram) -> None:
+        n_rows, n_columns = program.A.shape
+        per_row = np.bincount(program.A.indices, minlength=n_rows)
+        entry_column = np.repeat(np.arange(n_columns), np.diff(program.A.indptr))
+        single = per_row == 1
+        single[: program.zero] = False
+        entry = single[program.A.indices] & (program.A.data != 0.0)
+        row, column = program.A.indices[entry], entry_column[entry]
+        value = program.A.data[entry]
+        _, first = np.unique(2 * column + (value > 0.0), return_index=True)
+        self.row, self.column, self.value = row[first], column[first], value[first]
+        self.keep = np.ones(n_rows, dtype=bool)
+        self.keep[self.row] = False
+        self.lower = np.full(n_columns, -np.inf)
+        self.upper = np.full(n_columns, np.inf)
+        limit = program.b[self.row] / self.value
+        is_upper = self.value > 0.0
+        self.upper[self.column[is_upper]] = limit[is_upper]
+        self.lower[self.column[~is_upper]] = limit[~is_upper]
+
+    def multipliers(self, reduced_cost: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Duals of the bound rows: the part of the reduced cost that each direction takes."""
+        cost = reduced_cost[self.column]
+        part = np.where(self.value > 0.0, np.minimum(cost, 0.0), np.maximum(cost, 0.0))
+        return -part / self.value
+
+
+def _checked(status: Any, action: str) -> None:
+    """Raise on kError, which highspy returns silently."""
+    if status.name == "kError":
+        raise BackendError(f"highs: {action} failed.")
+
+
+def _pass_model(highs: Any, program: ConeProgram, bounds: _Bounds) -> None:
+    matrix = program.A.tocsr()[np.flatnonzero(bounds.keep)].tocsc()
+    n_rows, n_columns = matrix.shape
+    upper = program.b[bounds.keep]
+    lower = np.full(n_rows, -np.inf)
+    lower[: program.zero] = upper[: program.zero]
+    if program.is_quadratic:
+        # HiGHS wants the lower triangle by columns.
+        hessian = program.P.T.tocsc()
+        start, index, value = hessian.indptr, hessian.indices, hessian.data
+    else:
+        start = index = np.zeros(0, dtype=np.int32)
+        value = np.zeros(0)
+    status = highs.passModel(
+        n_columns, n_rows, matrix.nnz, len(value), 1, 1, 1, 0.0,
+        program.q, bounds.lower, bounds.upper, lower, upper,
+        matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32), matrix.data,
+        start.astype(np.int32), index.astype(np.int32), value, np.zeros(n_columns, dtype=np.int32),
+    )  # fmt: skip
+    _checked(status, "passModel")
+
+
+def _vectors(
+    highs: Any, program: ConeProgram, bounds: _Bounds, kind: PointKind
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """Primal and dual vectors in our signs: z of a row is minus HiGHS's row dual."""
+    if kind is PointKind.UNBOUNDEDNESS_PROOF:
+        _, exists, ray = highs.getPrimalRay()
+        return (np.asarray(ray, dtype=np.float64) if exists else None), None
+    z = np.zeros(program.n_rows)
+    if kind is PointKind.INFEASIBILITY_PROOF:
+        _, exists, ray = highs.getDualRay()
+        if not exists:
+            return None, None
+        z[bounds.keep] = -np.asarray(ray, dtype=np.float64)
+        z[bounds.row] = bounds.multipliers(program.A.T @ z)
+        return None, z
+    if kind is PointKind.NOTHING:
+        return None, None
+    solution = highs.getSolution()
+    if not solution.value_valid:
+        return None, None
+    x = np.array(solution.col_value)
+    if not solution.dual_valid:
+        return x, None
+    z[bounds.keep] = -np.array(solution.row_dual)
+    z[bounds.row] = bounds.multipliers(np.array(solution.col_dual))
+    return x, z
