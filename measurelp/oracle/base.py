@@ -1,0 +1,203 @@
+r"""What an oracle is asked and what it answers.
+
+The dual function of a dual vector alpha is
+:math:`\eta(w) = \sum_i \alpha_i \langle\tilde x_i, w\rangle_+`.  An oracle brackets the
+supremum of :math:`|\eta|` over the unit ball of hidden weights.  The upper end is a proof,
+rounding included; the lower end is the value at a point that is handed over.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from measurelp.problem import MeasureProblem, RowSpace
+from measurelp.status import Scope, Termination
+
+ROUNDOFF = 2.0**-53
+
+
+@dataclass(frozen=True, eq=False)
+class DualFunction:
+    r"""The function :math:`\eta_\alpha` of one problem, in row-space coordinates.
+
+    Attributes
+    ----------
+    problem : MeasureProblem
+    space : RowSpace
+        Its coordinates (``measurelp.problem.row_space(problem)``).
+    alpha : (n,) array
+        One number a data point.
+    """
+
+    problem: MeasureProblem
+    space: RowSpace
+    alpha: NDArray[np.float64]
+
+    @property
+    def merged(self) -> NDArray[np.float64]:
+        """One coefficient a distinct row, (m,)."""
+        return np.bincount(self.space.group, weights=self.alpha, minlength=len(self.space.distinct))
+
+    @property
+    def magnitude(self) -> float:
+        r""":math:`\sum_i |\alpha_i| |z_i|`, the scale of all rounding errors."""
+        return float(np.abs(self.alpha) @ np.linalg.norm(self.space.rows, axis=1))
+
+    @property
+    def merging_error(self) -> float:
+        """What adding up coefficients of equal rows and reducing the rank may have lost."""
+        counts = len(self.alpha) - len(self.space.distinct)
+        rounding = 4.0 * ROUNDOFF * self.magnitude if counts else 0.0
+        return float(np.abs(self.alpha) @ self.space.residual) + counts * rounding
+
+    def value_at_weights(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Eta at hidden weights (k, d') of the problem, from the original data."""
+        return np.asarray(self.alpha @ self.problem.features(weights))
+
+    def proved_value(self, weight: NDArray[np.float64]) -> float:
+        r"""A number that :math:`|\eta|` at one unit weight is proved to reach."""
+        terms = self.alpha * self.problem.features(weight[None, :])[:, 0]
+        size = float(np.abs(self.alpha) @ np.linalg.norm(self.problem.lifted, axis=1))
+        rounding = 2.0 * (len(weight) + 4) * ROUNDOFF * size * float(np.linalg.norm(weight))
+        return max(0.0, abs(math.fsum(terms)) - rounding)
+
+    def bound_from_coordinates(self, upper: float) -> float:
+        """A bound over the problem's ball from a bound over the ball of coordinates."""
+        return upper * self.space.inflation * (1.0 + 4.0 * ROUNDOFF) + self.merging_error
+
+
+@dataclass(frozen=True, eq=False)
+class OracleReport:
+    r"""A bracket on :math:`\sup_{\|w\|\le1} |\eta(w)|` and the peaks that were met.
+
+    Attributes
+    ----------
+    lower, upper : float
+        The bracket.  ``upper`` is proved when ``scope`` is COMPLETE, and inf otherwise.
+    witness : (d',) array
+        Unit hidden weight with :math:`|\eta| =` ``lower``.
+    peaks : (p, r) array
+        Distinct local maxima of :math:`|\eta|` above the level, in row-space coordinates
+        (unit rows), highest first; ``peak_values`` (p,) holds the signed eta there.
+    scope : Scope
+        COMPLETE when all of weight space was covered.
+    termination : Termination
+        Why it stopped.
+    stats : dict
+        Counts of the method.
+    """
+
+    lower: float
+    upper: float
+    witness: NDArray[np.float64]
+    peaks: NDArray[np.float64]
+    peak_values: NDArray[np.float64]
+    scope: Scope
+    termination: Termination
+    stats: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long an oracle may work.
+
+    Attributes
+    ----------
+    deadline : float
+        ``time.perf_counter()`` value at which to stop; inf for none.
+    nodes : int or None
+        Branch-and-bound nodes.
+    """
+
+    deadline: float = float("inf")
+    nodes: int | None = None
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether the deadline has passed."""
+        return time.perf_counter() >= self.deadline
+
+
+@runtime_checkable
+class Oracle(Protocol):
+    """The smallest interface of an oracle."""
+
+    @property
+    def name(self) -> str:
+        """The word by which statistics and the command line know the oracle."""
+        ...
+
+    def maximise(
+        self,
+        dual: DualFunction,
+        *,
+        level: float = 0.0,
+        tolerance: float = 1e-9,
+        starts: NDArray[np.float64] | None = None,
+        budget: Budget | None = None,
+    ) -> OracleReport:
+        r"""Bracket the supremum and collect peaks.
+
+        On return ``upper`` is at most max(level, lower (1 + tolerance)) plus rounding,
+        unless the budget ended the work: parts of weight space where :math:`|\eta|` is
+        proved to stay below ``level`` need not be resolved further.  ``starts`` (k, r) are
+        coordinates that are worth trying first; they affect speed only.
+        """
+        ...
+
+
+def distinct_peaks(
+    peaks: NDArray[np.float64],
+    values: NDArray[np.float64],
+    level: float,
+    *,
+    cosine: float = 1.0 - 1e-9,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Peaks with |value| > level, highest first, without repeated directions of one sign."""
+    keep = np.flatnonzero(np.abs(values) > level)
+    keep = keep[np.argsort(-np.abs(values[keep]), kind="stable")]
+    chosen: list[int] = []
+    for k in keep:
+        same = [c for c in chosen if values[c] * values[k] > 0.0]
+        if not same or float(np.max(peaks[same] @ peaks[k])) < cosine:
+            chosen.append(int(k))
+    return peaks[chosen], values[chosen]
+
+
+def report_from_points(
+    dual: DualFunction,
+    upper: float,
+    points: NDArray[np.float64],
+    values: NDArray[np.float64],
+    level: float,
+    *,
+    scope: Scope = Scope.COMPLETE,
+    termination: Termination = Termination.CONVERGED,
+    **stats: Any,
+) -> OracleReport:
+    """Assemble a report: the witness is evaluated on the original data, in the problem's ball."""
+    peaks, peak_values = distinct_peaks(points, values, level)
+    lower = 0.0
+    witness = np.zeros(dual.problem.lifted.shape[1])
+    if len(points):
+        top = points[np.argsort(-np.abs(values), kind="stable")[:8]]
+        weights = dual.space.weights(top)
+        norms = dual.problem.weight_norm(weights)
+        weights = weights[norms > 0.0] / norms[norms > 0.0, None]
+        if len(weights):
+            witness = weights[int(np.argmax(np.abs(dual.value_at_weights(weights))))]
+            lower = dual.proved_value(witness)
+    if scope is Scope.COMPLETE:
+        upper = max(dual.bound_from_coordinates(upper), lower)
+    else:
+        upper = float("inf")
+    return OracleReport(
+        lower=lower, upper=upper, witness=witness, peaks=peaks, peak_values=peak_values,
+        scope=scope, termination=termination, stats=stats,
+    )  # fmt: skip
