@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from measurelp.errors import InvalidFile, InvalidProblem
 from measurelp.measure import Skip
 from measurelp.network.files import arrays_from_npz, read_folder
+from measurelp.network.input_scaler import InputScaler
 from measurelp.network.relu_network import ReluNetwork
 from measurelp.problem.measure_problem import Bias
 
@@ -105,3 +106,26 @@ def load_network(path: str | os.PathLike[str]) -> ReluNetwork:
     except OSError as error:
         raise InvalidFile(f"{path}: cannot be read ({error}).") from None
     return network_from_parts({}, arrays_from_npz(packed, name=str(path)), name=str(path))
+
+
+def load_scaler(path: str | os.PathLike[str]) -> InputScaler | None:
+    """The scaler of inputs stored with a solution, or None if inputs were used as they are.
+
+    Raises
+    ------
+    InvalidFile
+        If the folder cannot be read or the stored scaler makes no sense.
+    """
+    document, _ = read_folder(path, kind=("network", "solution"))
+    return scaler_from_document(document, name=str(path))
+
+
+def scaler_from_document(document: Mapping[str, Any], *, name: str) -> InputScaler | None:
+    """The scaler under the document's key "request", or None; see :func:`load_scaler`."""
+    request = document.get("request")
+    if not isinstance(request, Mapping) or request.get("centre") is None:
+        return None
+    try:
+        return InputScaler(np.asarray(request["centre"]), np.asarray(request["scale"]))
+    except (KeyError, ValueError, TypeError) as error:
+        raise InvalidFile(f"{name}: the stored scaler of inputs is damaged ({error}).") from None

@@ -1,0 +1,85 @@
+"""Exact training of infinitely wide two-layer ReLU networks, with a proof of optimality.
+
+>>> import measurelp as mlp
+>>> mlp.MeasureProblem([[1.0, 0.0], [0.0, 1.0]], [3.0, 4.0], lam=0.5, bias="none")
+MeasureProblem(n=2, d=2, lam=0.5, loss=squared, bias=none, skip=none)
+
+Importing has no side effect and loads none of the modules below: a public name is imported
+from its home when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from measurelp._version import __version__
+
+if TYPE_CHECKING:
+    from measurelp.arrangement import (
+        Arrangement, Cells, count_cells, enumerate_cells, iter_cells,
+    )  # fmt: skip
+    from measurelp.backends import cvxpy_from_problem
+    from measurelp.certificate import Certificate, certify
+    from measurelp.cli.machine import info
+    from measurelp.dictionary import Dictionary
+    from measurelp.errors import (
+        BackendError, BudgetExceeded, InvalidFile, InvalidProblem, MeasurelpError,
+        MissingDependency,
+    )  # fmt: skip
+    from measurelp.measure import AtomicMeasure, Skip
+    from measurelp.network import (
+        InputScaler, ReluNetwork, load_network, load_scaler, measure_from_network,
+        network_from_measure,
+    )  # fmt: skip
+    from measurelp.problem import Interpolation, L2Ball, MeasureProblem, ReLU, Squared
+    from measurelp.solving import Solution, lam_max, load_solution, solve
+    from measurelp.status import PointKind, Scope, Termination, Verdict
+
+_HOMES = {
+    "measurelp.problem": (
+        "Interpolation", "L2Ball", "MeasureProblem", "ReLU", "Squared",
+    ),
+    "measurelp.arrangement": (
+        "Arrangement", "Cells", "count_cells", "enumerate_cells", "iter_cells",
+    ),
+    "measurelp.dictionary": ("Dictionary",),
+    "measurelp.backends": ("cvxpy_from_problem",),
+    "measurelp.measure": ("AtomicMeasure", "Skip"),
+    "measurelp.network": (
+        "InputScaler", "ReluNetwork", "load_network", "load_scaler", "measure_from_network",
+        "network_from_measure",
+    ),
+    "measurelp.certificate": ("Certificate", "certify"),
+    "measurelp.solving": ("Solution", "lam_max", "load_solution", "solve"),
+    "measurelp.status": ("PointKind", "Scope", "Termination", "Verdict"),
+    "measurelp.errors": (
+        "BackendError", "BudgetExceeded", "InvalidFile", "InvalidProblem", "MeasurelpError",
+        "MissingDependency",
+    ),
+    "measurelp.cli.machine": ("info",),
+}  # fmt: skip
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Arrangement", "AtomicMeasure", "BackendError", "BudgetExceeded", "Cells", "Certificate",
+    "Dictionary", "InputScaler", "Interpolation", "InvalidFile", "InvalidProblem", "L2Ball",
+    "MeasureProblem", "MeasurelpError", "MissingDependency", "PointKind", "ReLU",
+    "ReluNetwork", "Scope", "Skip", "Solution", "Squared", "Termination", "Verdict",
+    "__version__", "certify", "count_cells", "cvxpy_from_problem", "enumerate_cells", "info",
+    "iter_cells", "lam_max", "load_network", "load_scaler", "load_solution",
+    "measure_from_network", "network_from_measure", "solve",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'measurelp' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,97 @@
+"""Certificates in words for people and as plain data for programs."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from measurelp.certificate import Certificate
+    from measurelp.cli.request import Stated
+
+_BIAS = {
+    "penalized": "penalised bias",
+    "none": "no bias",
+    "free": "free bias",
+}
+_SKIP = {"none": "no skip", "constant": "free constant", "affine": "free affine part"}
+_LOSS = {"squared": "half the sum of squares", "interpolation": "interpolation"}
+
+
+def certificate_facts(certificate: Certificate) -> dict[str, Any]:
+    """The certificate's fields as JSON data; unknown numbers are None."""
+    lower, upper = certificate.sup
+    witness = certificate.witness
+    return {
+        "verdict": certificate.verdict.name,
+        "message": certificate.message,
+        "primal_value": number(certificate.primal_value),
+        "dual_value": number(certificate.dual_value),
+        "gap": number(certificate.gap),
+        "relative_gap": number(certificate.relative_gap),
+        "tol_gap": number(certificate.tol_gap),
+        "sup": [number(lower), number(upper)],
+        "limit": number(certificate.limit),
+        "scope": certificate.scope.name,
+        "witness": None if witness is None else [float(w) for w in witness],
+    }
+
+
+def problem_lines(stated: Stated) -> list[tuple[str, str]]:
+    """The rows of the table that say what was asked."""
+    shown = ", ".join(stated.features[:8]) + (", ..." if len(stated.features) > 8 else "")
+    scaled = "standardised, " if stated.scaler is not None else ""
+    problem = stated.problem
+    rows = [
+        (
+            "problem",
+            f"{problem.n} rows, {problem.d} inputs ({scaled}{shown}), target {stated.target}",
+        ),
+        ("model", ", ".join((_LOSS[problem.loss.name], _BIAS[problem.bias], _SKIP[problem.skip]))),
+    ]
+    if stated.lam is not None:
+        ratio = ""
+        if stated.lam_max is not None:
+            ratio = f" ({stated.lam_ratio:.6g} of lam_max = {stated.lam_max:.6g})"
+        rows.append(("lam", f"{stated.lam:.8g}{ratio}"))
+    return rows
+
+
+def certificate_lines(certificate: Certificate) -> list[tuple[str, str]]:
+    """The rows of the table that say what was proved."""
+    lower, upper = certificate.sup
+    rows = [
+        ("verdict", f"{certificate.verdict.name}: {certificate.verdict.value}"),
+        ("primal", f"{certificate.primal_value:.12g}"),
+        ("dual", f"{certificate.dual_value:.12g}"),
+        ("relative gap", f"{certificate.relative_gap:.2e} (asked for {certificate.tol_gap:.0e})"),
+        (
+            "sup |eta|",
+            f"in [{lower:.10g}, {upper:.10g}], to be at most {certificate.limit:.10g}",
+        ),
+    ]
+    if certificate.message:
+        rows.append(("reason", certificate.message))
+    if certificate.verdict.name == "REFUTED" and certificate.witness is not None:
+        entries = ", ".join(f"{w:.6g}" for w in certificate.witness)
+        rows.append(("witness", f"hidden weight ({entries})"))
+    return rows
+
+
+def table(rows: list[tuple[str, str]]) -> str:
+    """Two columns, the second wrapped."""
+    width = max(len(name) for name, _ in rows) + 2
+    lines = []
+    for name, text in rows:
+        wrapped = textwrap.wrap(
+            text, 100 - width, break_long_words=False, break_on_hyphens=False
+        )
+        for k, part in enumerate(wrapped or [""]):
+            lines.append(f"{name if k == 0 else '':<{width}}{part}")
+    return "\n".join(lines)
+
+
+def number(value: float | None) -> float | None:
+    """A finite float, or None."""
+    return None if value is None or not math.isfinite(value) else float(value)

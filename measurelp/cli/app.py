@@ -1,0 +1,46 @@
+"""The group of commands; a command's file is imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from measurelp._version import __version__
+
+_COMMANDS = {
+    "solve": "Solve the infinite-width problem on a CSV file and prove the answer.",
+    "certify": "Prove or refute that a network is globally optimal.",
+    "enumerate": "Enumerate the cells of the data's hyperplane arrangement.",
+    "info": "Show versions, the machine and the state of the compile cache.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and help line, and imports one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        home = importlib.import_module(f"measurelp.cli.{cmd_name}")
+        command = home.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 certified; 1 solved but not certified, or refuted; 2 usage or bad "
+    "input, nothing written; 3 infeasible; 4 a limit, an interruption or a numerical failure.",
+)
+@click.version_option(__version__, prog_name="measurelp")
+def app() -> None:
+    """Train infinitely wide two-layer ReLU networks exactly, and prove it."""

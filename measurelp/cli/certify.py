@@ -1,0 +1,70 @@
+"""``measurelp certify``: prove or refute that a network is globally optimal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from measurelp._version import __version__
+from measurelp.cli.errors import exit_from_outcome, reports_errors
+from measurelp.cli.request import Request, problem_options, state_problem
+
+
+@click.command("certify", short_help="Prove or refute that a network is globally optimal.")
+@click.argument("network", type=click.Path())
+@click.argument("file", type=click.Path())
+@problem_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@reports_errors
+def command(*, network: str, file: str, as_json: bool, **options: Any) -> None:
+    """Certify NETWORK on FILE, a CSV.
+
+    NETWORK is a folder saved by solve, whose target, features, scaling, lam and model hold
+    unless other ones are given, or an .npz with the arrays hidden_weights (k, d), hidden_bias
+    (k,), output_weights (k,), output_bias () and optionally skip_linear (d,).
+
+    \b
+    Example:
+      measurelp certify run examples/diabetes.csv
+    """
+    from measurelp.cli.answers import certificate_facts, certificate_lines, problem_lines, table
+    from measurelp.network import load_network, measure_from_network, read_folder
+
+    request = Request.from_options(**options)
+    candidate = load_network(network)
+    dual = None
+    if Path(network).is_dir():
+        document, arrays = read_folder(network)
+        stored = document.get("request")
+        if isinstance(stored, dict):
+            request = request.completed_by(stored, name=network)
+        dual = arrays.get("dual")
+    stated = state_problem(file, request)
+    if dual is not None and dual.shape != stated.problem.y.shape:
+        dual = None
+    measure_from_network(candidate, stated.problem)  # refuse what is no candidate, in its words
+    from measurelp.certificate import certify
+
+    certificate = certify(stated.problem, candidate, dual=dual)
+    code = exit_from_outcome(certificate.verdict)
+    if as_json:
+        facts = {
+            "measurelp": __version__,
+            "command": "certify",
+            "exit_code": int(code),
+            "problem": stated.facts(),
+            **certificate_facts(certificate),
+            "neurons": candidate.width,
+        }
+        click.echo(json.dumps(facts, indent=1, allow_nan=False))
+    else:
+        rows = [
+            ("network", f"{network}, {candidate.width} neurons"),
+            *problem_lines(stated),
+            *certificate_lines(certificate),
+        ]
+        click.echo(table(rows))
+    raise SystemExit(int(code))

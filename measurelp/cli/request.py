@@ -1,0 +1,231 @@
+"""The options that state a problem, shared by ``solve`` and ``certify``, and the problem itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from measurelp.errors import InvalidFile, InvalidProblem
+
+if TYPE_CHECKING:
+    from measurelp.network import InputScaler
+    from measurelp.problem import MeasureProblem
+    from measurelp.problem.measure_problem import Bias, Skip
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--target", metavar="COL", help="The column to predict."),
+    click.option("--features", metavar="A,B,...", help="Input columns; all but the target if left out."),
+    click.option("--lam", type=float, help="Factor of the total variation (a sum over rows, no mean)."),
+    click.option("--lam-ratio", type=float, metavar="R", help="lam as a multiple of lam_max."),
+    click.option(
+        "--standardize", is_flag=True, help="Give each input column mean 0 and mean square 1."
+    ),
+    click.option(
+        "--bias", type=click.Choice(["penalized", "none", "free"]),
+        help="Hidden bias: inside the norm (default), absent, or outside it.",
+    ),
+    click.option(
+        "--skip", type=click.Choice(["none", "constant", "affine"]),
+        help="Unpenalised part of the output; none by default.",
+    ),
+    click.option(
+        "--loss", type=click.Choice(["squared", "interpolation"]),
+        help="Half the sum of squares (default), or fit every row exactly.",
+    ),
+    click.option(
+        "--header/--no-header", default=None,
+        help="Whether line 1 names the columns; by default yes unless it is all numbers.",
+    ),
+    click.option("--delimiter", default=",", show_default=True, help="What separates columns."),
+)  # fmt: skip
+
+
+def problem_options(command: Command) -> Command:
+    """Add the options that :class:`Request` holds."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked on the command line, or was stored with a solution; None: not said."""
+
+    target: str | None = None
+    features: tuple[str, ...] | None = None
+    lam: float | None = None
+    lam_ratio: float | None = None
+    standardize: bool = False
+    bias: str | None = None
+    skip: str | None = None
+    loss: str | None = None
+    header: bool | None = None
+    delimiter: str = ","
+    scaler: InputScaler | None = None
+
+    @classmethod
+    def from_options(cls, *, features: str | None, **options: Any) -> Request:
+        """The request of parsed options; usage errors end the command here."""
+        from measurelp.cli.data import split_names
+
+        names = None if features is None else tuple(split_names("--features", features))
+        request = cls(features=names, **options)
+        if request.lam is not None and request.lam_ratio is not None:
+            raise click.UsageError("--lam and --lam-ratio exclude each other; pass one of them.")
+        if request.loss == "interpolation" and not (
+            request.lam is None and request.lam_ratio is None
+        ):
+            raise click.UsageError("lam does not enter --loss interpolation; leave it out.")
+        for option, value in (("--lam", request.lam), ("--lam-ratio", request.lam_ratio)):
+            check_positive(option, value)
+        return request
+
+    def completed_by(self, stored: Mapping[str, Any], *, name: str) -> Request:
+        """What was not said, taken from the request stored in the folder ``name``.
+
+        The stored scaler holds whenever the columns are the stored ones.
+        """
+        from measurelp.network import scaler_from_document
+
+        request = self
+        features = stored.get("features")
+        if request.features is None and features is not None:
+            if not isinstance(features, list):
+                raise InvalidFile(f"{name}: the stored entry request.features is damaged.")
+            request = replace(request, features=tuple(str(entry) for entry in features))
+        for field in ("target", "bias", "skip", "loss"):
+            if getattr(request, field) is None and isinstance(stored.get(field), str):
+                request = replace(request, **{field: stored[field]})
+        wants_lam = request.lam is None and request.lam_ratio is None
+        if wants_lam and request.loss != "interpolation":
+            lam = stored.get("lam")
+            request = replace(request, lam=lam if isinstance(lam, float) else None)
+        if features is not None and request.features == tuple(features):
+            scaler = scaler_from_document({"request": stored}, name=name)
+            if scaler is not None:
+                request = replace(request, scaler=scaler, standardize=True)
+        return request
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A problem with the words that its data had on the command line."""
+
+    problem: MeasureProblem
+    features: tuple[str, ...]
+    target: str
+    scaler: InputScaler | None
+    lam_max: float | None
+
+    @property
+    def lam(self) -> float | None:
+        """lam, or None where it does not enter."""
+        return None if self.problem.loss.is_hard_constraint else self.problem.lam
+
+    @property
+    def lam_ratio(self) -> float | None:
+        """lam over lam_max where lam_max was computed, else None."""
+        if self.lam is None or not self.lam_max:
+            return None
+        return self.lam / self.lam_max
+
+    def stored(self) -> dict[str, Any]:
+        """What a saved solution keeps of the request, as plain data."""
+        return {
+            "features": list(self.features),
+            "target": self.target,
+            "lam": self.lam,
+            "lam_max": self.lam_max,
+            "bias": self.problem.bias,
+            "skip": self.problem.skip,
+            "loss": self.problem.loss.name,
+            "centre": None if self.scaler is None else self.scaler.centre.tolist(),
+            "scale": None if self.scaler is None else self.scaler.scale.tolist(),
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """The entry "problem" of the JSON that the commands print."""
+        return {
+            "n": self.problem.n,
+            "d": self.problem.d,
+            "features": list(self.features),
+            "target": self.target,
+            "standardized": self.scaler is not None,
+            "loss": self.problem.loss.name,
+            "bias": self.problem.bias,
+            "skip": self.problem.skip,
+            "lam": self.lam,
+            "lam_max": self.lam_max,
+            "lam_ratio": self.lam_ratio,
+        }
+
+
+def state_problem(path: str, request: Request) -> Stated:
+    """Read the file and state the problem.
+
+    Raises
+    ------
+    InvalidProblem, InvalidFile
+        Naming the option, or the line and column, and what to do.
+    """
+    from measurelp.cli.data import read_table
+    from measurelp.network import InputScaler
+    from measurelp.problem import LOSSES, MeasureProblem
+
+    if request.target is None:
+        raise InvalidProblem("--target: missing; name the column to predict.")
+    loss = LOSSES[request.loss or "squared"]()
+    if not loss.is_hard_constraint and request.lam is None and request.lam_ratio is None:
+        raise InvalidProblem("--lam: missing; pass --lam L, or --lam-ratio R for R times lam_max.")
+    table = read_table(path, header=request.header, delimiter=request.delimiter)
+    table.position(request.target, option="--target")
+    features = request.features
+    if features is None:
+        features = tuple(name for name in table.names if name != request.target)
+        if not features:
+            raise InvalidProblem(f"--features: {path} has no column besides the target.")
+    for name in features:
+        table.position(name, option="--features")
+    if request.target in features:
+        raise InvalidProblem(f"--features: {request.target!r} is the target; leave it out.")
+    y = table.numbers([request.target])[:, 0]
+    X = table.numbers(features)
+    scaler = request.scaler
+    if scaler is None and request.standardize:
+        try:
+            scaler = InputScaler.from_data(X, names=features)
+        except InvalidProblem as error:
+            raise InvalidProblem(f"--standardize: {error}") from None
+    if scaler is not None:
+        X = scaler.apply(X)
+    lam = request.lam
+    if request.lam_ratio is not None:
+        lam = 1.0
+    problem = MeasureProblem(
+        X, y, lam=lam, loss=loss,
+        bias=cast("Bias", request.bias or "penalized"), skip=cast("Skip", request.skip or "none"),
+    )  # fmt: skip
+    largest = None
+    if request.lam_ratio is not None:
+        from measurelp.solving import lam_max
+
+        largest = lam_max(problem)
+        if not largest > 0.0:
+            raise InvalidProblem(
+                "--lam-ratio: lam_max is 0, because the skip alone (or zero) fits every target; "
+                "there is nothing to train. Pass --lam if the trivial answer is wanted."
+            )
+        problem = problem.with_lam(request.lam_ratio * largest)
+    return Stated(problem, features, request.target, scaler, largest)
+
+
+def check_positive(option: str, value: float | None) -> None:
+    """Raise InvalidProblem unless the value is missing or a finite number > 0."""
+    if value is not None and not (math.isfinite(value) and value > 0.0):
+        raise InvalidProblem(f"{option}: expected a finite number > 0, found {value}.")

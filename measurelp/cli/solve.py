@@ -1,0 +1,150 @@
+"""``measurelp solve``: from a CSV file to a certified network."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from measurelp._version import __version__
+from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
+from measurelp.cli.request import Request, Stated, check_positive, problem_options, state_problem
+
+if TYPE_CHECKING:
+    from measurelp.solving import Solution
+
+
+@click.command("solve", short_help="Solve on a CSV file and prove the answer.")
+@click.argument("file", type=click.Path())
+@problem_options
+@click.option("--tol", type=float, default=1e-6, show_default=True, help="Relative gap to prove.")
+@click.option("--time-limit", type=float, metavar="S", help="Seconds after which the best is returned.")
+@click.option("--max-rounds", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--oracle", help="How the dual function is maximised; chosen by size if left out.")
+@click.option("--backend", help="Solver of the restricted programs; chosen if left out.")
+@click.option("--out", metavar="DIR", help="Save the solution to this new folder.")
+@click.option("--force", is_flag=True, help="Let --out replace a solution saved earlier.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("--quiet", is_flag=True, help="No progress line.")
+@reports_errors
+def command(
+    *,
+    file: str,
+    tol: float,
+    time_limit: float | None,
+    max_rounds: int,
+    oracle: str | None,
+    backend: str | None,
+    out: str | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Train the infinitely wide network on FILE, a CSV, and prove the answer.
+
+    One of --lam and --lam-ratio is needed, except with --loss interpolation.
+
+    \b
+    Example:
+      measurelp solve examples/diabetes.csv --target progression \\
+          --features bmi,bp,s5 --standardize --lam-ratio 0.1 --out run
+    """
+    from measurelp.cli.progress import ProgressLine
+
+    request = Request.from_options(**options)
+    check_positive("--tol", tol)
+    check_positive("--time-limit", time_limit)
+    if out is not None:
+        from measurelp.network import check_new_folder
+
+        check_new_folder(out, overwrite=force)
+    elif force:
+        raise click.UsageError("--force belongs to --out, which is missing.")
+    with ProgressLine(quiet=quiet) as line:
+        stated = state_problem(file, request)
+        from measurelp.solving import solve
+
+        solution = solve(
+            stated.problem, tol_gap=tol, time_limit=time_limit, max_rounds=max_rounds,
+            backend=backend, oracle=oracle, callback=line.update,
+        )  # fmt: skip
+    code = exit_from_outcome(solution.certificate.verdict, solution.termination)
+    saved = None
+    if out is not None and code is not Exit.INFEASIBLE:
+        _save(solution, stated, out, force=force)
+        saved = out
+    if as_json:
+        click.echo(json.dumps(_facts(solution, stated, saved, code), indent=1, allow_nan=False))
+    else:
+        click.echo(_text(solution, stated, saved, code, file))
+    raise SystemExit(int(code))
+
+
+def _save(solution: Solution, stated: Stated, out: str, *, force: bool) -> None:
+    """Save the solution together with the request, whole or not at all."""
+    from measurelp.network import read_folder, write_folder
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "solution"
+        solution.save(folder)
+        document, arrays = read_folder(folder, kind="solution")
+    document["request"] = stated.stored()
+    write_folder(out, document, arrays, kind="solution", overwrite=force)
+
+
+def _facts(solution: Solution, stated: Stated, saved: str | None, code: Exit) -> dict[str, Any]:
+    from measurelp.cli.answers import certificate_facts, number
+
+    stats = solution.stats
+    return {
+        "measurelp": __version__,
+        "command": "solve",
+        "exit_code": int(code),
+        "problem": stated.facts(),
+        **certificate_facts(solution.certificate),
+        "termination": solution.termination.name,
+        "neurons": len(solution.measure),
+        "total_variation": number(solution.measure.total_variation),
+        "rounds": stats.get("rounds"),
+        "cells": stats.get("cells"),
+        "oracle": stats.get("oracle"),
+        "seconds": number(stats.get("seconds")),
+        "saved": saved,
+    }
+
+
+def _text(solution: Solution, stated: Stated, saved: str | None, code: Exit, file: str) -> str:
+    from measurelp.cli.answers import certificate_lines, problem_lines, table
+
+    stats = solution.stats
+    effort = [f"{stats['seconds']:.2f} s"] if stats.get("seconds") is not None else []
+    effort += [
+        f"{stats[key]} {key}" for key in ("rounds", "cells") if stats.get(key) is not None
+    ]
+    rows = [
+        *problem_lines(stated),
+        *certificate_lines(solution.certificate),
+        ("neurons", f"{len(solution.measure)}, total variation {solution.measure.total_variation:.8g}"),
+        ("time", ", ".join(effort)),
+        ("stopped", solution.termination.value),
+    ]
+    if saved is not None:
+        rows.append(("saved", saved))
+    rows.append(("next", _next_step(code, saved, file)))
+    return table(rows)
+
+
+def _next_step(code: Exit, saved: str | None, file: str) -> str:
+    if code is Exit.INFEASIBLE:
+        return "two rows with equal inputs have different targets, or the model cannot separate them: use --loss squared, or --bias penalized"
+    if code is Exit.LIMIT:
+        return "the optimum lies between dual and primal; allow more with --time-limit or --max-rounds, or ask for less with --tol"
+    if code is Exit.NOT_CERTIFIED:
+        return "the answer is a candidate without the proof that was asked for; try a larger --tol or another --oracle"
+    if saved is None:
+        return "add --out DIR to keep the network"
+    return f"measurelp certify {saved} {file} checks the saved network from the data again"
