@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import os
 from typing import Any
 
 import click
@@ -36,7 +36,7 @@ def command(*, network: str, file: str, as_json: bool, **options: Any) -> None:
     request = Request.from_options(**options)
     candidate = load_network(network)
     dual = None
-    if Path(network).is_dir():
+    if os.path.isdir(network):
         document, arrays = read_folder(network)
         stored = document.get("request")
         if isinstance(stored, dict):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,11 +104,10 @@ def read_table(path: str, *, header: bool | None = None, delimiter: str = ",") -
     """
     if len(delimiter) != 1 or delimiter in "\r\n\"":
         raise InvalidProblem(f"--delimiter: expected one character, found {delimiter!r}.")
-    file = Path(path)
-    if file.is_dir():
+    if os.path.isdir(path):
         raise InvalidFile(f"{path}: is a folder; expected a CSV file.")
     try:
-        with open(file, encoding="utf-8-sig", newline="") as stream:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, delimiter=delimiter, strict=True)
             lines = [(reader.line_num, row) for row in reader if any(c.strip() for c in row)]
     except FileNotFoundError:

@@ -162,8 +162,8 @@ def read_folder(
         have the SHA-256 that was stored with it.
     """
     folder = Path(path)
-    if not folder.is_dir():
-        found = "is a file, not a folder" if folder.exists() else "does not exist"
+    if not os.path.isdir(path):
+        found = "is a file, not a folder" if os.path.exists(path) else "does not exist"
         raise InvalidFile(f"{path}: expected a folder saved by measurelp, but it {found}.")
     raw = _read_bytes(folder / DOCUMENT_FILE)
     try:

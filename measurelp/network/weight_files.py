@@ -95,12 +95,11 @@ def load_network(path: str | os.PathLike[str]) -> ReluNetwork:
     InvalidFile
         If it cannot be read or is not a network.
     """
-    file = Path(path)
-    if file.is_dir():
-        document, arrays = read_folder(file, kind=("network", "solution"))
+    if os.path.isdir(path):
+        document, arrays = read_folder(path, kind=("network", "solution"))
         return network_from_parts(document, arrays, name=str(path))
     try:
-        packed = file.read_bytes()
+        packed = Path(path).read_bytes()
     except FileNotFoundError:
         raise InvalidFile(f"{path}: does not exist.") from None
     except OSError as error:
