@@ -1,0 +1,79 @@
+"""Primes below 2^31 and residue tables of integer vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import isqrt
+
+import numpy as np
+
+from ._modular_kernels import Residues
+
+
+def _is_prime(p: int) -> bool:
+    """Deterministic Miller-Rabin below 2^32 (bases 2, 7, 61)."""
+    shift, odd = 0, p - 1
+    while odd % 2 == 0:
+        shift, odd = shift + 1, odd // 2
+    for base in (2, 7, 61):
+        value = pow(base, odd, p)
+        if value in (1, p - 1):
+            continue
+        for _ in range(shift - 1):
+            value = value * value % p
+            if value == p - 1:
+                break
+        else:
+            return False
+    return True
+
+
+def primes_below_2_31() -> Iterator[int]:
+    """The primes below 2^31, largest first."""
+    p = 2**31 - 1
+    while True:
+        if _is_prime(p):
+            yield p
+        p -= 2
+
+
+def norm_bits(vectors: Sequence[Sequence[int]]) -> int:
+    """b such that every vector has Euclidean norm below 2^b."""
+    largest = 0
+    for vector in vectors:
+        largest = max(largest, sum(v * v for v in vector))
+    return (isqrt(largest) + 1).bit_length()
+
+
+def residue_table(rows: Sequence[Sequence[int]], flags: Sequence[Sequence[int]]) -> Residues:
+    """Residues of rows and flags modulo enough primes for every determinant of d of them.
+
+    By Hadamard a determinant is below 2^(d b) for norms below 2^b; primes are taken until their product exceeds
+    twice that.  ``n_dependence`` primes are enough for minors of rows alone.
+    """
+    d = len(flags[0])
+    row_bits = norm_bits(rows)
+    bits = d * max(row_bits, norm_bits(flags))
+    primes: list[int] = []
+    product, n_dependence = 1, 0
+    for p in primes_below_2_31():
+        if product.bit_length() > bits + 2:
+            break
+        if product.bit_length() <= d * row_bits + 2:
+            n_dependence += 1
+        primes.append(p)
+        product *= p
+    vectors = [*rows, *flags]
+    largest = max(max(abs(v) for v in vector) for vector in vectors)
+    table = np.empty((len(primes), len(vectors), d), dtype=np.uint64)
+    if largest < 2**62:
+        array = np.array(vectors, dtype=np.int64)
+    else:
+        array = np.array(vectors, dtype=object).reshape(len(vectors), d)
+    for i, p in enumerate(primes):
+        table[i] = (array % p).astype(np.uint64)
+    garner = np.zeros((len(primes), len(primes)), dtype=np.uint64)
+    for i, p in enumerate(primes):
+        for j in range(i):
+            garner[j, i] = pow(primes[j], -1, p)
+    return Residues(table, np.array(primes, dtype=np.uint64), garner, n_dependence)

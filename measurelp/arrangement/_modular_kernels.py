@@ -1,0 +1,153 @@
+"""Exact signs of determinants and exact linear dependence, from residues modulo 31-bit primes.
+
+A table holds the residues of integer vectors (data rows, then flags) modulo primes p_0, ..., p_{P-1} with
+``2 |det| < p_0 ... p_{P-1}`` for every determinant asked for (Hadamard).  A determinant is zero iff all its
+residues are; its sign follows from its mixed-radix digits (Garner).  A set of m integer vectors is dependent iff it
+is rank deficient modulo every one of enough primes, because some nonzero m x m minor cannot be divisible by
+primes whose product exceeds it.  All arithmetic is on uint64 with factors below 2^31, so nothing overflows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+
+class Residues(NamedTuple):
+    """Residue table: ``rows[i, v]`` is vector v modulo ``primes[i]``."""
+
+    rows: np.ndarray  # (P, n_vectors, d) uint64
+    primes: np.ndarray  # (P,) uint64
+    garner: np.ndarray  # (P, P) uint64, garner[j, i] = 1 / p_j modulo p_i for j < i
+    n_dependence: int  # how many of the primes decide dependence of data rows
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def inverse_mod(a, p):
+    """1 / a modulo the prime p by Euclid's algorithm (a not divisible by p)."""
+    r0, r1 = np.int64(p), np.int64(a)
+    t0, t1 = np.int64(0), np.int64(1)
+    while r1 != 0:
+        q = r0 // r1
+        r0, r1 = r1, r0 - q * r1
+        t0, t1 = t1, t0 - q * t1
+    if t0 < 0:
+        t0 += np.int64(p)
+    return np.uint64(t0)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def determinant_mod(table, i, ids, m):
+    """Residue of the determinant of the d vectors ``ids`` modulo prime i; ``m`` is a (d, d) scratch."""
+    p = table.primes[i]
+    d = ids.shape[0]
+    for r in range(d):
+        for c in range(d):
+            m[r, c] = table.rows[i, ids[r], c]
+    result = np.uint64(1)
+    for c in range(d):
+        pivot = c
+        while pivot < d and m[pivot, c] == 0:
+            pivot += 1
+        if pivot == d:
+            return np.uint64(0)
+        if pivot != c:
+            for q in range(c, d):
+                m[c, q], m[pivot, q] = m[pivot, q], m[c, q]
+            result = p - result
+        result = (result * m[c, c]) % p
+        inverse = inverse_mod(m[c, c], p)
+        for r in range(c + 1, d):
+            if m[r, c] != 0:
+                factor = p - (m[r, c] * inverse) % p
+                for q in range(c + 1, d):
+                    m[r, q] = (m[r, q] + factor * m[c, q]) % p
+    return result
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def determinant_sign(table, ids, scratch, digits):
+    """Exact sign (-1, 0, 1) of the determinant of the d vectors ``ids``.
+
+    With residues r_i the mixed-radix digits are ``v_i = (...((r_i - v_0)/p_0 - v_1)/p_1 ... ) mod p_i``; the value in
+    [0, p_0...p_{P-1}) is negative iff it exceeds half of the product, whose digits are ``(p_i - 1)/2``.
+    """
+    count = table.primes.shape[0]
+    nonzero = False
+    for i in range(count):
+        p = table.primes[i]
+        v = determinant_mod(table, i, ids, scratch)
+        if v != 0:
+            nonzero = True
+        for j in range(i):
+            v = ((v + p - digits[j] % p) % p * table.garner[j, i]) % p
+        digits[i] = v
+    if not nonzero:
+        return 0
+    for i in range(count - 1, -1, -1):
+        half = (table.primes[i] - np.uint64(1)) // np.uint64(2)
+        if digits[i] > half:
+            return -1
+        if digits[i] < half:
+            return 1
+    return 1
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def reduce_row(table, i, v, echelon, pivots, m, out):
+    """Write vector v modulo prime i, reduced by the m echelon rows, to ``out``."""
+    p = table.primes[i]
+    d = out.shape[0]
+    for c in range(d):
+        out[c] = table.rows[i, v, c]
+    for j in range(m):
+        head = table.rows[i, v, pivots[j]]
+        if head != 0:
+            head = p - head
+            for c in range(d):
+                out[c] = (out[c] + head * echelon[j, c]) % p
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def extend_echelon(table, i, v, before, after, pivots, m, row):
+    """Reduced echelon form of m + 1 vectors from that of m; ``pivots[m] = -1`` when vector v depends on them."""
+    p = table.primes[i]
+    d = row.shape[0]
+    reduce_row(table, i, v, before, pivots, m, row)
+    pivot = 0
+    while pivot < d and row[pivot] == 0:
+        pivot += 1
+    if pivot == d:
+        pivots[m] = -1
+        return
+    pivots[m] = pivot
+    inverse = inverse_mod(row[pivot], p)
+    for c in range(d):
+        row[c] = (row[c] * inverse) % p
+        after[m, c] = row[c]
+    for j in range(m):
+        head = before[j, pivot]
+        if head == 0:
+            for c in range(d):
+                after[j, c] = before[j, c]
+        else:
+            head = p - head
+            for c in range(d):
+                after[j, c] = (before[j, c] + head * row[c]) % p
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def parallel_mod(p, one, two):
+    """Whether two reduced vectors are linearly dependent modulo p."""
+    d = one.shape[0]
+    pivot = 0
+    while pivot < d and one[pivot] == 0:
+        pivot += 1
+    if pivot == d:
+        return True
+    for c in range(d):
+        if (one[pivot] * two[c]) % p != (one[c] * two[pivot]) % p:
+            return False
+    return True
