@@ -22,7 +22,7 @@ _LOSS = {"squared": "half the sum of squares", "interpolation": "interpolation"}
 def certificate_facts(certificate: Certificate) -> dict[str, Any]:
     """The certificate's fields as JSON data; unknown numbers are None."""
     lower, upper = certificate.sup
-    witness = certificate.witness
+    witness, better = certificate.witness, certificate.improvement
     return {
         "verdict": certificate.verdict.name,
         "message": certificate.message,
@@ -35,7 +35,12 @@ def certificate_facts(certificate: Certificate) -> dict[str, Any]:
         "limit": number(certificate.limit),
         "scope": certificate.scope.name,
         "witness": None if witness is None else [float(w) for w in witness],
-    }
+        "improvement": None if better is None else {
+            "weight": [float(w) for w in better.weight],
+            "mass": float(better.mass),
+            "objective": float(better.objective),
+        },
+    }  # fmt: skip
 
 
 def problem_lines(stated: Stated) -> list[tuple[str, str]]:
@@ -61,8 +66,11 @@ def problem_lines(stated: Stated) -> list[tuple[str, str]]:
 def certificate_lines(certificate: Certificate) -> list[tuple[str, str]]:
     """The rows of the table that say what was proved."""
     lower, upper = certificate.sup
+    verdict = ("verdict", f"{certificate.verdict.name}: {certificate.verdict.value}")
+    if certificate.verdict.name == "INFEASIBLE":
+        return [verdict, ("reason", certificate.message)]
     rows = [
-        ("verdict", f"{certificate.verdict.name}: {certificate.verdict.value}"),
+        verdict,
         ("primal", f"{certificate.primal_value:.12g}"),
         ("dual", f"{certificate.dual_value:.12g}"),
         ("relative gap", f"{certificate.relative_gap:.2e} (asked for {certificate.tol_gap:.0e})"),
@@ -73,9 +81,14 @@ def certificate_lines(certificate: Certificate) -> list[tuple[str, str]]:
     ]
     if certificate.message:
         rows.append(("reason", certificate.message))
-    if certificate.verdict.name == "REFUTED" and certificate.witness is not None:
-        entries = ", ".join(f"{w:.6g}" for w in certificate.witness)
-        rows.append(("witness", f"hidden weight ({entries})"))
+    better = certificate.improvement
+    if better is not None:
+        entries = ", ".join(f"{w:.6g}" for w in better.weight)
+        rows.append((
+            "better",
+            f"adding the neuron {better.mass:.6g} <w, x>_+ with w = ({entries}) lowers the "
+            f"objective to {better.objective:.12g}",
+        ))  # fmt: skip
     return rows
 
 

@@ -10,16 +10,20 @@ import click
 
 from measurelp._version import __version__
 from measurelp.cli.errors import exit_from_outcome, reports_errors
-from measurelp.cli.request import Request, problem_options, state_problem
+from measurelp.cli.request import Request, check_positive, problem_options, state_problem
 
 
 @click.command("certify", short_help="Prove or refute that a network is globally optimal.")
 @click.argument("network", type=click.Path())
 @click.argument("file", type=click.Path())
 @problem_options
+@click.option("--tol", type=float, default=1e-6, show_default=True, help="Relative gap to prove.")
+@click.option("--oracle", help="How the dual function is maximised; chosen by size if left out.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @reports_errors
-def command(*, network: str, file: str, as_json: bool, **options: Any) -> None:
+def command(
+    *, network: str, file: str, tol: float, oracle: str | None, as_json: bool, **options: Any
+) -> None:
     """Certify NETWORK on FILE, a CSV.
 
     NETWORK is a folder saved by solve, whose target, features, scaling, lam and model hold
@@ -34,6 +38,7 @@ def command(*, network: str, file: str, as_json: bool, **options: Any) -> None:
     from measurelp.network import load_network, measure_from_network, read_folder
 
     request = Request.from_options(**options)
+    check_positive("--tol", tol)
     candidate = load_network(network)
     dual = None
     if os.path.isdir(network):
@@ -48,7 +53,7 @@ def command(*, network: str, file: str, as_json: bool, **options: Any) -> None:
     measure_from_network(candidate, stated.problem)  # refuse what is no candidate, in its words
     from measurelp.certificate import certify
 
-    certificate = certify(stated.problem, candidate, dual=dual)
+    certificate = certify(stated.problem, candidate, dual=dual, tol_gap=tol, oracle=oracle)
     code = exit_from_outcome(certificate.verdict)
     if as_json:
         facts = {
