@@ -29,7 +29,7 @@ class AngleOracle:
         starts: NDArray[np.float64] | None = None,
         budget: Budget | None = None,
     ) -> OracleReport:
-        rows, alpha = dual.space.distinct, dual.merged
+        rows, alpha = dual.distinct, dual.merged
         if rows.shape[1] > 2:
             raise InvalidProblem(
                 f"oracle: angles needs data of rank at most 2, found rank {rows.shape[1]}; "

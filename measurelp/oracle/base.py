@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -20,6 +21,8 @@ from measurelp.problem import MeasureProblem, RowSpace
 from measurelp.status import Scope, Termination
 
 ROUNDOFF = 2.0**-53
+# A free bias b of an input of size R is given the small penalty (FREE_BIAS b / R)^2.
+FREE_BIAS = 2e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,21 +43,45 @@ class DualFunction:
     alpha: NDArray[np.float64]
 
     @property
+    def stretch(self) -> NDArray[np.float64]:
+        """What the columns of the space's rows are multiplied by, (r,)."""
+        stretch = np.ones(self.space.rank)
+        if self.space.has_free_bias:
+            stretch[-1] = 1.0 / FREE_BIAS
+        return stretch
+
+    @cached_property
+    def rows(self) -> NDArray[np.float64]:
+        """One row a data point such that the ball is Euclidean, (n, r)."""
+        return self.space.rows * self.stretch
+
+    @cached_property
+    def distinct(self) -> NDArray[np.float64]:
+        """The distinct ones among :attr:`rows`, (m, r)."""
+        return self.space.distinct * self.stretch
+
+    @cached_property
     def merged(self) -> NDArray[np.float64]:
         """One coefficient a distinct row, (m,)."""
         return np.bincount(self.space.group, weights=self.alpha, minlength=len(self.space.distinct))
 
-    @property
+    @cached_property
     def magnitude(self) -> float:
         r""":math:`\sum_i |\alpha_i| |z_i|`, the scale of all rounding errors."""
-        return float(np.abs(self.alpha) @ np.linalg.norm(self.space.rows, axis=1))
+        return float(np.abs(self.alpha) @ np.linalg.norm(self.rows, axis=1))
 
-    @property
-    def merging_error(self) -> float:
-        """What adding up coefficients of equal rows and reducing the rank may have lost."""
-        counts = len(self.alpha) - len(self.space.distinct)
-        rounding = 4.0 * ROUNDOFF * self.magnitude if counts else 0.0
-        return float(np.abs(self.alpha) @ self.space.residual) + counts * rounding
+    def to_space(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points of the Euclidean sphere as row-space coordinates of unit norm."""
+        coordinates = points * self.stretch
+        norms = self.space.norms(coordinates)
+        usable = norms > 0.0
+        return np.asarray(coordinates[usable] / norms[usable, None])
+
+    def from_space(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Row-space coordinates as points of the Euclidean sphere."""
+        points = coordinates / self.stretch
+        norms = np.linalg.norm(points, axis=1)
+        return np.asarray(points[norms > 0.0] / norms[norms > 0.0, None])
 
     def value_at_weights(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Eta at hidden weights (k, d') of the problem, from the original data."""
@@ -67,9 +94,21 @@ class DualFunction:
         rounding = 2.0 * (len(weight) + 4) * ROUNDOFF * size * float(np.linalg.norm(weight))
         return max(0.0, abs(math.fsum(terms)) - rounding)
 
-    def bound_from_coordinates(self, upper: float) -> float:
-        """A bound over the problem's ball from a bound over the ball of coordinates."""
-        return upper * self.space.inflation * (1.0 + 4.0 * ROUNDOFF) + self.merging_error
+    def bound_over_ball(self, upper: float) -> float:
+        r"""A bound over the problem's ball from one over the Euclidean sphere of points.
+
+        Charged are the reduction to the row space, the merging of equal rows and, for a
+        free bias, the stretch: weights with \|b\| <= R \|w\| suffice, R the largest centred
+        input, because kinks beyond the data act like the skip; and there the Euclidean norm
+        of a point is at most sqrt(1 + FREE_BIAS^2) \|w\|.
+        """
+        space = self.space
+        inflation = space.inflation * (1.0 + 4.0 * ROUNDOFF)
+        if space.has_free_bias:
+            inflation *= 1.0 + FREE_BIAS**2
+        merged = len(self.alpha) - len(space.distinct)
+        lost = float(np.abs(self.alpha) @ space.residual)
+        return upper * inflation + lost + 4.0 * merged * ROUNDOFF * self.magnitude
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +122,8 @@ class OracleReport:
     witness : (d',) array
         Unit hidden weight with :math:`|\eta| =` ``lower``.
     peaks : (p, r) array
-        Distinct local maxima of :math:`|\eta|` above the level, in row-space coordinates
-        (unit rows), highest first; ``peak_values`` (p,) holds the signed eta there.
+        Distinct local maxima of :math:`|\eta|` above the level, in row-space coordinates of
+        unit norm, highest first; ``peak_values`` (p,) holds the signed eta there.
     scope : Scope
         COMPLETE when all of weight space was covered.
     termination : Termination
@@ -183,18 +222,19 @@ def report_from_points(
 ) -> OracleReport:
     """Assemble a report: the witness is evaluated on the original data, in the problem's ball."""
     peaks, peak_values = distinct_peaks(points, values, level)
+    peaks = dual.to_space(peaks)
     lower = 0.0
     witness = np.zeros(dual.problem.lifted.shape[1])
     if len(points):
         top = points[np.argsort(-np.abs(values), kind="stable")[:8]]
-        weights = dual.space.weights(top)
+        weights = dual.space.weights(dual.to_space(top))
         norms = dual.problem.weight_norm(weights)
         weights = weights[norms > 0.0] / norms[norms > 0.0, None]
         if len(weights):
             witness = weights[int(np.argmax(np.abs(dual.value_at_weights(weights))))]
             lower = dual.proved_value(witness)
     if scope is Scope.COMPLETE:
-        upper = max(dual.bound_from_coordinates(upper), lower)
+        upper = max(dual.bound_over_ball(upper), lower)
     else:
         upper = float("inf")
     return OracleReport(

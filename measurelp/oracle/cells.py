@@ -52,13 +52,13 @@ class CellOracle:
             arrangement = self.cells.arrangement
             blocks = iter([self.cells])
             scope = self.cells.scope
-        rows, alpha = dual.space.rows, dual.alpha
+        rows, alpha = dual.rows, dual.alpha
         rays, jumps, offset = _lines(arrangement, rows, alpha)
         total = alpha @ rows
         points = [np.eye(rows.shape[1])[:1]]
         values = [alpha @ np.maximum(rows @ points[0].T, 0.0)]
         if starts is not None and len(starts):
-            climbed = np.array(starts, dtype=np.float64)
+            climbed = dual.from_space(starts)
             reached = np.empty(len(climbed))
             signs = np.sign(alpha @ np.maximum(rows @ climbed.T, 0.0))
             ascend_all(rows, alpha, climbed, signs, 50, reached)

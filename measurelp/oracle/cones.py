@@ -40,11 +40,11 @@ class ConeOracle:
         budget: Budget | None = None,
     ) -> OracleReport:
         budget = budget or Budget()
-        rows, alpha = dual.space.distinct, dual.merged
+        rows, alpha = dual.distinct, dual.merged
         used = alpha != 0.0
         rows, alpha = np.ascontiguousarray(rows[used]), np.ascontiguousarray(alpha[used])
         r = rows.shape[1]
-        points, values = _first_points(rows, alpha, starts)
+        points, values = _first_points(rows, alpha, None if starts is None else dual.from_space(starts))
         best = float(np.max(values * np.sign(values), initial=0.0))
         reach = float(np.abs(alpha) @ np.max(np.abs(rows), axis=1, initial=0.0))
         total = np.array([float(np.sum(alpha * rows[:, c])) for c in range(r)])

@@ -16,8 +16,6 @@ from measurelp.problem.measure_problem import MeasureProblem
 
 _ROUNDOFF = 2.0**-53
 _RANK_TOLERANCE = 1e-11
-# A free bias b enters as the penalised coordinate b * _FREE_BIAS / (largest centred row).
-_FREE_BIAS = 2e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +26,7 @@ class RowSpace:
     :meth:`weights` and :meth:`coordinates`.  For every dual vector alpha,
 
     .. math:: \sup_{\|w\|\le1} |\eta_\alpha(w)| \;\le\;
-       \mathrm{inflation}\cdot\sup_{|u|\le1}\Bigl|\sum_i\alpha_i\langle z_i,u\rangle_+\Bigr|
+       \mathrm{inflation}\cdot\sup_{\|u\|\le1}\Bigl|\sum_i\alpha_i\langle z_i,u\rangle_+\Bigr|
        + \sum_i |\alpha_i|\,\mathrm{residual}_i .
 
     Attributes
@@ -42,7 +40,8 @@ class RowSpace:
     shift : (d',) array
         For a free bias, the centre m by which inputs were moved (0 otherwise).
     bias_scale : float
-        For a free bias, the factor of the last coordinate; nan otherwise.
+        For a free bias, the last entry of every row: the largest centred input, so that all
+        coordinates have one scale; nan otherwise.
     n_penalized : int
         How many leading coordinates of u count in the norm (all but a free bias).
     residual : (n,) array
@@ -112,12 +111,8 @@ def row_space(problem: MeasureProblem) -> RowSpace:
     n_penalized = rows.shape[1]
     bias_scale = float("nan")
     if free:
-        reach = float(np.max(np.linalg.norm(rows, axis=1)))
-        bias_scale = reach / _FREE_BIAS if reach > 0.0 else 1.0
+        bias_scale = float(np.max(np.linalg.norm(rows, axis=1))) or 1.0
         rows = np.column_stack([rows, np.full(len(rows), bias_scale)])
-        # |b| <= reach |w| loses nothing (kinks beyond the data are affine there), and then
-        # the Euclidean norm of (w, b / bias_scale) is at most sqrt(1 + _FREE_BIAS^2) |w|.
-        inflation *= 1.0 + _FREE_BIAS**2
     order = np.lexsort(rows.T[::-1])
     ordered = rows[order]
     is_new = np.ones(len(rows), dtype=bool)

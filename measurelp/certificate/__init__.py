@@ -1,0 +1,11 @@
+"""Certificates: what is proved about a candidate, recomputed from the data."""
+
+from measurelp.certificate.bounds import evaluate, skip_basis, without_skip
+from measurelp.certificate.certificate import Certificate, Improvement
+from measurelp.certificate.certify import certify, infeasible_certificate
+from measurelp.certificate.feasibility import interpolation_obstacle
+
+__all__ = [
+    "Certificate", "Improvement", "certify", "evaluate", "infeasible_certificate",
+    "interpolation_obstacle", "skip_basis", "without_skip",
+]  # fmt: skip

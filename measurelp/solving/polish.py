@@ -1,0 +1,207 @@
+"""Newton on the faces: the last digits of a solution whose cells and walls are known.
+
+Interior-point solvers end near the solution and never on a wall.  With the walls through
+every atom and its active rows held fixed, the objective is smooth in coordinates of the
+faces, and a few Newton steps give the fit, and with it the dual, to rounding.  The result
+is a candidate like any other: the certificate alone decides whether it is better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from measurelp.problem import Loss
+
+Matrix = NDArray[np.float64]
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Neurons:
+    """Weights u_k = |c_k| w_k in row-space coordinates with the signs of c_k, and a skip.
+
+    Attributes
+    ----------
+    weights : (k, r) array
+    signs : (k,) array of +-1
+    skip : (p,) array
+        Coefficients of the skip columns.
+    """
+
+    weights: Matrix
+    signs: Vector
+    skip: Vector
+
+    def __len__(self) -> int:
+        """Number of neurons."""
+        return len(self.signs)
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """The numbers of a problem that the master works with, in row-space coordinates."""
+
+    rows: Matrix
+    y: Vector
+    lam: float
+    loss: Loss
+    skip_columns: Matrix
+    n_penalized: int
+
+    def norms(self, weights: Matrix) -> Vector:
+        """The ball's norm of each weight."""
+        return np.asarray(np.linalg.norm(weights[:, : self.n_penalized], axis=1))
+
+    def fit(self, neurons: Neurons) -> Vector:
+        """The network's outputs on the data."""
+        active = np.maximum(self.rows @ neurons.weights.T, 0.0)
+        return np.asarray(active @ neurons.signs + self.skip_columns @ neurons.skip)
+
+    def objective(self, neurons: Neurons) -> float:
+        """Loss plus lam times the total variation."""
+        value = self.loss.value(self.fit(neurons), self.y)
+        return value + self.lam * float(self.norms(neurons.weights).sum())
+
+
+def merged(training: Training, neurons: Neurons, *, cosine: float, slack: float) -> Neurons:
+    """Add up neurons of one sign whose directions nearly agree, while that costs nothing.
+
+    A pair is replaced by its sum when the objective, by a difference formula, grows by at
+    most ``slack``; neurons of one closed cell always qualify.
+    """
+    weights = [np.array(w) for w in neurons.weights]
+    signs = list(neurons.signs)
+    residual = training.fit(neurons) - training.y
+    smooth = not training.loss.is_hard_constraint
+    k = 0
+    while k < len(weights):
+        other = k + 1
+        while other < len(weights):
+            a, b = weights[k], weights[other]
+            p = training.n_penalized
+            length_a, length_b = float(np.linalg.norm(a[:p])), float(np.linalg.norm(b[:p]))
+            close = float(a[:p] @ b[:p]) >= cosine * length_a * length_b
+            if signs[k] != signs[other] or not close:
+                other += 1
+                continue
+            together = a + b
+            inner = training.rows @ np.stack([together, a, b]).T
+            active = np.maximum(inner, 0.0)
+            change = signs[k] * (active[:, 0] - active[:, 1] - active[:, 2])
+            saved = length_a + length_b - float(np.linalg.norm(together[:p]))
+            growth = float(np.max(np.abs(change))) - slack
+            if smooth:
+                growth = float(change @ (residual + 0.5 * change)) - training.lam * saved - slack
+            if growth > 0.0:
+                other += 1
+                continue
+            residual = residual + change
+            weights[k] = together
+            del weights[other], signs[other]
+        k += 1
+    if not weights:
+        return neurons
+    return Neurons(np.array(weights), np.array(signs), neurons.skip)
+
+
+def newton_on_faces(
+    training: Training, neurons: Neurons, *, wall_tolerance: float, max_steps: int = 40
+) -> tuple[Neurons, Vector] | None:
+    r"""Converge on the faces that the neurons lie on.
+
+    Returns the neurons and the dual vector (y - fit, or the multipliers of fit = y), or
+    None when the faces do not carry a solution: a neuron leaves its cell, or a matrix is
+    singular.
+    """
+    rows, p = training.rows, training.n_penalized
+    weights = np.array(neurons.weights)
+    norms = training.norms(weights)
+    if not len(weights) or not np.all(norms > 0.0):
+        return None
+    scale = np.linalg.norm(rows, axis=1)[:, None] * np.linalg.norm(weights, axis=1)[None, :]
+    inner = rows @ weights.T
+    on_wall = np.abs(inner) <= wall_tolerance * scale
+    active = (inner > 0.0) & ~on_wall
+    faces: list[Matrix] = []
+    for k in range(len(weights)):
+        face = _face(rows[on_wall[:, k]], rows.shape[1])
+        if face.shape[1] == 0:
+            return None
+        faces.append(face)
+        weights[k] = face @ (face.T @ weights[k])
+    columns = np.hstack(
+        [s * (active[:, k, None] * (rows @ faces[k])) for k, s in enumerate(neurons.signs)]
+        + [training.skip_columns]
+    )
+    starts = np.concatenate([[0], np.cumsum([face.shape[1] for face in faces])])
+    skip = np.array(neurons.skip)
+    hard = training.loss.is_hard_constraint
+    gram = None if hard else columns.T @ columns
+    dual = np.zeros(training.rows.shape[0])
+    previous = np.inf
+    for _ in range(max_steps):
+        coordinates = np.concatenate(
+            [face.T @ w for face, w in zip(faces, weights, strict=True)] + [skip]
+        )
+        residual = training.y - columns @ coordinates
+        gradient = np.zeros(len(coordinates))
+        hessian = np.zeros((len(coordinates), len(coordinates)))
+        norms = training.norms(weights)
+        if not np.all(norms > 1e-14 * norms.max()):
+            return None
+        for k, face in enumerate(faces):
+            block = slice(starts[k], starts[k + 1])
+            direction = weights[k, :p] / norms[k]
+            along = face[:p].T @ direction
+            gradient[block] = training.lam * along
+            hessian[block, block] = (training.lam / norms[k]) * (
+                face[:p].T @ face[:p] - np.outer(along, along)
+            )
+        if hard:
+            size, n = len(coordinates), len(residual)
+            system = np.block([[hessian, columns.T], [columns, np.zeros((n, n))]])
+            solution = np.linalg.lstsq(system, np.concatenate([-gradient, residual]), rcond=1e-14)[0]
+            step, dual = solution[:size], -solution[size:]
+            error = float(np.max(np.abs(residual)))
+        else:
+            assert gram is not None
+            right = columns.T @ residual - gradient
+            try:
+                step = np.linalg.solve(gram + hessian, right)
+            except np.linalg.LinAlgError:
+                step = np.linalg.lstsq(gram + hessian, right, rcond=1e-14)[0]
+            error = float(np.max(np.abs(right)))
+        if not np.isfinite(step).all():
+            return None
+        moved = np.zeros(())
+        for k, face in enumerate(faces):
+            change = face @ step[starts[k] : starts[k + 1]]
+            moved = np.maximum(moved, np.linalg.norm(change[:p]) / norms[k])
+            weights[k] += change
+        skip = skip + step[starts[-1] :]
+        if float(moved) > 0.5:
+            return None
+        if float(moved) <= 1e-14 or (float(moved) <= 1e-9 and error >= 0.5 * previous):
+            break
+        previous = error
+    inner = rows @ weights.T
+    stays = np.where(active, inner > 0.0, inner < 0.0) | on_wall
+    if not stays.all():
+        return None
+    found = Neurons(weights, neurons.signs, skip)
+    if not hard:
+        dual = training.y - training.fit(found)
+    return found, dual
+
+
+def _face(walls: Matrix, width: int) -> Matrix:
+    """Orthonormal basis (r, f) of the weights on all the given walls."""
+    if len(walls) == 0:
+        return np.eye(width)
+    unit = walls / np.linalg.norm(walls, axis=1, keepdims=True).clip(1e-300)
+    _, singular, right = np.linalg.svd(unit, full_matrices=True)
+    rank = int(np.sum(singular > 1e-8))
+    return np.ascontiguousarray(right[rank:].T)

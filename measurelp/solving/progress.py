@@ -1,0 +1,38 @@
+"""What a callback sees while a problem is being solved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The state after one round.
+
+    Attributes
+    ----------
+    round : int
+        Number of restricted programs solved so far.
+    n_cells : int
+        Cells in the restricted program.
+    primal, dual : float
+        Best objective of a measure, best proved lower bound (-inf before the first proof).
+    gap : float
+        Their relative gap, inf while the bracket is open.
+    seconds : float
+        Since the beginning.
+    message : str
+        What is being done.
+    """
+
+    round: int
+    n_cells: int
+    primal: float
+    dual: float
+    gap: float
+    seconds: float
+    message: str
+
+
+Callback = Callable[[Progress], None]

@@ -1,0 +1,451 @@
+"""The ten-line story: generate cells until the certificate closes."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from measurelp.arrangement import Arrangement, Cells
+from measurelp.backends import Backend, backend_from_name
+from measurelp.certificate import (
+    Certificate,
+    certify,
+    evaluate,
+    infeasible_certificate,
+    interpolation_obstacle,
+    skip_basis,
+    without_skip,
+)
+from measurelp.certificate.bounds import dual_bound
+from measurelp.certificate.certificate import relative
+from measurelp.certificate.certify import DEFAULT_NODES, candidate_measure
+from measurelp.errors import InvalidProblem
+from measurelp.measure import AtomicMeasure, Skip, prune_to_extreme_point
+from measurelp.network import ReluNetwork
+from measurelp.oracle import Budget, CellOracle, DualFunction, Oracle, choose_oracle
+from measurelp.problem import MeasureProblem, RowSpace, row_space
+from measurelp.program.formulate import skip_from_coefficients
+from measurelp.solving.master import RestrictedMaster
+from measurelp.solving.polish import Neurons, Training, merged, newton_on_faces
+from measurelp.solving.pricing import priced_peaks
+from measurelp.solving.progress import Callback, Progress
+from measurelp.solving.solution import Solution
+from measurelp.status import Scope, Termination, Verdict
+
+_MOST_NEW_CELLS = 15
+_SEED = 20260101
+
+
+def solve(
+    problem: MeasureProblem,
+    *,
+    tol_gap: float = 1e-6,
+    time_limit: float | None = None,
+    max_rounds: int = 500,
+    backend: str | Backend | None = None,
+    oracle: str | Oracle | None = None,
+    cells: Cells | None = None,
+    start: AtomicMeasure | ReluNetwork | None = None,
+    callback: Callback | None = None,
+    n_jobs: int = 1,
+) -> Solution:
+    r"""Find a global optimum among all networks of any width, and prove it.
+
+    A cone program over a few cells of the data's hyperplane arrangement gives a network and
+    a dual vector alpha.  Where :math:`|\eta_\alpha|` exceeds lam, cells are missing: they
+    are added, and so on.  Cells are finite in number, so this ends; cheap local ascent finds
+    most of them, and the oracle, which covers all of weight space, proves that none is left.
+    Then atoms are merged and pruned to an extreme point (never more atoms than data points),
+    and what is returned is certified anew from the data.
+
+    Parameters
+    ----------
+    problem : MeasureProblem
+    tol_gap : float
+        Relative gap to prove.
+    time_limit : float, optional
+        Seconds; when they are over, or on Ctrl-C, the best measure so far is returned with
+        its bracket.
+    max_rounds : int
+        Limit on restricted programs.
+    backend : str or Backend, optional
+        Solver of the restricted cone programs: "clarabel" (default), "scs", "cvxpy",
+        "cvxpy:SOLVER".
+    oracle : str or Oracle, optional
+        "auto" (default), "angles", "cells" or "cones".
+    cells : Cells, optional
+        Cells of ``problem.lifted`` for the cell oracle.  A sample of cells can never lead to
+        the verdict OPTIMAL.
+    start : AtomicMeasure or ReluNetwork, optional
+        Where to begin.
+    callback : callable, optional
+        Called with a :class:`~measurelp.solving.Progress` after each round.
+    n_jobs : int
+        Reserved for oracles that run in parallel; 1.
+
+    Returns
+    -------
+    Solution
+
+    Raises
+    ------
+    InvalidProblem
+        For unusable arguments.  Infeasible data and limits are outcomes, not errors.
+
+    References
+    ----------
+    Pilanci and Ergen (2020) for the program over cells; de Dios and Bruna (2020) for the
+    finite linear program behind the measure.
+
+    Examples
+    --------
+    >>> import measurelp as mlp
+    >>> solution = mlp.solve(mlp.MeasureProblem([[3.0, 4.0]], [2.0], lam=0.5, bias="none"))
+    >>> solution.certificate.verdict.name, round(solution.certificate.primal_value, 12)
+    ('OPTIMAL', 0.195)
+    """
+    _check_arguments(tol_gap, time_limit, max_rounds, n_jobs)
+    chosen_backend = backend_from_name("clarabel" if backend is None else backend)
+    if chosen_backend.name == "highs":
+        raise InvalidProblem(
+            "backend: highs solves linear and quadratic programs, and the l2 ball needs "
+            'second-order cones; use "clarabel", "scs" or "cvxpy".'
+        )
+    space = row_space(problem)
+    if cells is not None:
+        if cells.scope is Scope.SAMPLED or oracle in (None, "auto", "cells"):
+            chosen_oracle: Oracle = CellOracle(cells)
+            why = "cells were given"
+        else:
+            chosen_oracle, why = choose_oracle(oracle, space, cells)
+    else:
+        chosen_oracle, why = choose_oracle(oracle, space)
+    first = None if start is None else candidate_measure(problem, start)
+    run = _Run(
+        problem=problem, space=space, oracle=chosen_oracle, backend=chosen_backend,
+        tol_gap=tol_gap, max_rounds=max_rounds, callback=callback,
+        deadline=math.inf if time_limit is None else time.perf_counter() + time_limit,
+    )  # fmt: skip
+    with threadpool_limits(limits=1):
+        return run.solution(first, why)
+
+
+def lam_max(problem: MeasureProblem, *, oracle: str | Oracle | None = None) -> float:
+    r"""The smallest lam for which the zero measure is optimal.
+
+    :math:`\lambda_{\max} = \sup_{\|w\|\le1}|\sum_i\alpha_i\langle\tilde x_i,w\rangle_+|`
+    with alpha = y, less its projection on the skip's columns.  The upper end of the
+    oracle's proved bracket is returned, so that at ``lam_max(problem)`` zero is optimal.
+
+    Examples
+    --------
+    >>> import measurelp as mlp
+    >>> round(mlp.lam_max(mlp.MeasureProblem([[3.0, 4.0]], [2.0], lam=1.0, bias="none")), 9)
+    10.0
+    """
+    if problem.loss.is_hard_constraint:
+        raise InvalidProblem("problem: lam does not enter interpolation, so there is no lam_max.")
+    space = row_space(problem)
+    alpha = problem.loss.dual_from_fit(np.zeros(problem.n), problem.y)
+    assert alpha is not None
+    alpha = without_skip(alpha, skip_basis(problem))
+    chosen, _ = choose_oracle(oracle, space)
+    with threadpool_limits(limits=1):
+        return chosen.maximise(DualFunction(problem, space, alpha), tolerance=1e-10).upper
+
+
+@dataclass
+class _Run:
+    """One call of :func:`solve`: the loop and the best bracket so far."""
+
+    problem: MeasureProblem
+    space: RowSpace
+    oracle: Oracle
+    backend: Backend
+    tol_gap: float
+    max_rounds: int
+    callback: Callback | None
+    deadline: float
+    began: float = field(default_factory=time.perf_counter)
+    rounds: int = 0
+    oracle_calls: int = 0
+    oracle_seconds: float = 0.0
+    master_seconds: float = 0.0
+    pricing_seconds: float = 0.0
+    best_value: float = math.inf
+    best: Neurons | None = None
+    bound: float = -math.inf
+    bound_dual: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        problem, space = self.problem, self.space
+        self.training = Training(
+            space.rows, problem.y, problem.lam, problem.loss, problem.skip_columns,
+            space.n_penalized,
+        )  # fmt: skip
+        self.basis = skip_basis(problem)
+        self.master = RestrictedMaster(self.training, self.backend)
+        self.rng = np.random.default_rng(_SEED)
+
+    def solution(self, first: AtomicMeasure | None, why: str) -> Solution:
+        """Solve, and certify whatever was reached."""
+        if self.problem.loss.is_hard_constraint:
+            q = interpolation_obstacle(self.problem, Arrangement.from_data(self.problem.lifted))
+            if q is not None:
+                empty = AtomicMeasure(
+                    np.zeros((0, self.problem.lifted.shape[1])), np.zeros(0), self._skip(None)
+                )
+                return self._wrap(empty, infeasible_certificate(self.problem, q),
+                                  Termination.INFEASIBLE, why)  # fmt: skip
+        try:
+            self._begin(first)
+            termination = self._generate_cells()
+        except KeyboardInterrupt:
+            termination = Termination.INTERRUPTED
+        measure = self._best_measure()
+        budget = Budget(self._certificate_deadline(termination), DEFAULT_NODES)
+        certificate = certify(
+            self.problem, measure, dual=self.bound_dual, tol_gap=self.tol_gap,
+            oracle=self.oracle, space=self.space, budget=budget,
+        )  # fmt: skip
+        if certificate.verdict is Verdict.OPTIMAL:
+            termination = Termination.CONVERGED
+        elif termination is Termination.CONVERGED:
+            termination = Termination.STALLED
+        return self._wrap(measure, certificate, termination, why)
+
+    # -- the loop -----------------------------------------------------------------------
+
+    def _begin(self, first: AtomicMeasure | None) -> None:
+        """Put the first cells in play."""
+        problem, training = self.problem, self.training
+        zero = Neurons(
+            np.zeros((0, self.space.rank)), np.zeros(0), np.zeros(training.skip_columns.shape[1])
+        )
+        if training.skip_columns.shape[1]:
+            skip = np.linalg.lstsq(training.skip_columns, problem.y, rcond=None)[0]
+            zero = Neurons(zero.weights, zero.signs, skip)
+        self._offer(zero)
+        if first is not None and len(first):
+            weights = self.space.coordinates(first.atoms * np.abs(first.masses)[:, None])
+            skip = zero.skip
+            if first.skip is not None:
+                skip = np.append(first.skip.linear, first.skip.constant)[-len(zero.skip) :] if len(zero.skip) else zero.skip
+            self._offer(Neurons(weights, np.sign(first.masses), skip))
+            for point, mass in zip(weights, first.masses, strict=True):
+                self.master.add(point, math.copysign(1.0, mass))
+        alpha = without_skip(problem.y, self.basis)
+        self._price(alpha, np.zeros((0, self.space.rank)), level=0.0)
+
+    def _generate_cells(self) -> Termination:
+        training, master = self.training, self.master
+        limit = self.problem.lam
+        price_level = limit * (1.0 + max(1e-10, 0.05 * self.tol_gap))
+        while True:
+            if time.perf_counter() >= self.deadline:
+                return Termination.TIME_LIMIT
+            if self.rounds >= self.max_rounds:
+                return Termination.ROUND_LIMIT
+            if not master.cells:
+                return self._prove(self._zero_dual()) or Termination.STALLED
+            self.rounds += 1
+            began = time.perf_counter()
+            neurons, alpha = master.solve(self._seconds_left())
+            self.master_seconds += time.perf_counter() - began
+            if alpha is None:
+                return Termination.NUMERICAL
+            alpha = without_skip(alpha, self.basis)
+            starts = np.zeros((0, self.space.rank))
+            added_walls = 0
+            if neurons is not None:
+                busy = training.norms(neurons.weights)
+                kept = busy > 1e-7 * float(busy.max(initial=0.0))
+                starts = neurons.weights[kept]
+                self._offer(Neurons(starts, neurons.signs[kept], neurons.skip))
+                added_walls = master.impose_violated_walls(neurons)
+                master.drop_idle(neurons)
+            self._report("generating cells")
+            if self._price(alpha, starts, level=price_level if neurons is not None else 0.0):
+                continue
+            if neurons is None:
+                # No cells make the fit y: add random ones until they do.
+                if not self._add_random_cells():
+                    return Termination.NUMERICAL
+                continue
+            if added_walls:
+                continue
+            polished = self._polish(Neurons(starts, neurons.signs[kept], neurons.skip))
+            if polished is not None:
+                alpha = without_skip(polished, self.basis)
+            outcome = self._prove(alpha)
+            if outcome is not None:
+                return outcome
+
+    def _prove(self, alpha: NDArray[np.float64]) -> Termination | None:
+        """Ask the oracle; None when it put new cells in play."""
+        limit = self.problem.lam
+        level = limit * (1.0 + 0.1 * self.tol_gap)
+        dual = DualFunction(self.problem, self.space, alpha)
+        starts = self._directions()
+        budget = Budget(self.deadline, DEFAULT_NODES)
+        self._report("proving")
+        # Coarsely first: a clear violation need not be located to the last digit.
+        for tolerance in (1e-2, 1e-10):
+            began = time.perf_counter()
+            report = self.oracle.maximise(
+                dual, level=level, tolerance=tolerance, starts=starts, budget=budget
+            )
+            self.oracle_calls += 1
+            self.oracle_seconds += time.perf_counter() - began
+            if report.scope is Scope.COMPLETE:
+                value, scale = dual_bound(self.problem, alpha, report.upper, self.best_value)
+                if value > self.bound:
+                    self.bound, self.bound_dual = value, alpha * scale
+            if relative(self.best_value - self.bound, self.best_value, self.bound) <= self.tol_gap:
+                return Termination.CONVERGED
+            if self._add_cells(report.peaks, report.peak_values, most=2 * _MOST_NEW_CELLS):
+                return None
+            if report.termination is not Termination.CONVERGED:
+                return report.termination
+        return Termination.STALLED
+
+    # -- pieces ---------------------------------------------------------------------------
+
+    def _price(self, alpha: NDArray[np.float64], starts: NDArray[np.float64], level: float) -> int:
+        began = time.perf_counter()
+        dual = DualFunction(self.problem, self.space, alpha)
+        peaks, values = priced_peaks(
+            dual, starts, level=level, rng=self.rng, n_most=4 * _MOST_NEW_CELLS
+        )
+        added = self._add_cells(peaks, values, most=_MOST_NEW_CELLS)
+        self.pricing_seconds += time.perf_counter() - began
+        return added
+
+    def _add_cells(
+        self, peaks: NDArray[np.float64], values: NDArray[np.float64], *, most: int
+    ) -> int:
+        added = 0
+        for peak, value in zip(peaks, values, strict=True):
+            sign = math.copysign(1.0, value)
+            if added < most and not self.master.holds(peak, sign):
+                added += self.master.add(peak, sign)
+        return added
+
+    def _add_random_cells(self) -> bool:
+        directions = self.rng.standard_normal((4 * self.space.rank, self.space.rank))
+        return any([self.master.add(w, s) for w in directions for s in (1.0, -1.0)])
+
+    def _polish(self, neurons: Neurons) -> NDArray[np.float64] | None:
+        """Merge and converge on the faces; offers the result and returns its dual."""
+        training = self.training
+        joined = merged(training, neurons, cosine=1.0 - 1e-4, slack=1e-7 * abs(self.best_value))
+        for wall_tolerance in (1e-6, 1e-8, 1e-4):
+            found = newton_on_faces(training, joined, wall_tolerance=wall_tolerance)
+            if found is None:
+                continue
+            objective = training.objective(found[0])
+            if objective <= self.best_value + 1e-9 * abs(self.best_value):
+                self._offer(found[0], slack=1e-11)
+                return found[1]
+        return None
+
+    def _offer(self, neurons: Neurons, slack: float = 0.0) -> None:
+        """Keep the neurons if they are better than, or with slack as good as, the best."""
+        objective = self.training.objective(neurons)
+        if objective <= self.best_value * (1.0 + slack) or self.best is None:
+            self.best, self.best_value = neurons, objective
+
+    def _directions(self) -> NDArray[np.float64]:
+        assert self.best is not None
+        return self.best.weights[self.training.norms(self.best.weights) > 0.0]
+
+    def _zero_dual(self) -> NDArray[np.float64]:
+        assert self.best is not None
+        return without_skip(self.problem.y - self.training.fit(self.best), self.basis)
+
+    def _best_measure(self) -> AtomicMeasure:
+        """The best neurons as a measure, pruned to an extreme point."""
+        assert self.best is not None
+        neurons = self.best
+        if len(neurons):
+            neurons = merged(self.training, neurons, cosine=1.0 - 1e-12, slack=0.0)
+        weights = self.space.weights(neurons.weights)
+        norms = self.problem.weight_norm(weights)
+        keep = norms > 0.0
+        measure = AtomicMeasure(
+            weights[keep] / norms[keep, None], neurons.signs[keep] * norms[keep],
+            self._skip(neurons.skip),
+        )  # fmt: skip
+        if not len(measure):
+            return measure
+        pruned = prune_to_extreme_point(
+            self.problem.features(measure.atoms), measure.masses,
+            free_columns=self.problem.skip_columns,
+        )  # fmt: skip
+        smaller = AtomicMeasure(
+            measure.atoms[pruned.kept], pruned.masses[pruned.kept],
+            self._skip(neurons.skip + pruned.free_shift),
+        )  # fmt: skip
+        before, after = evaluate(self.problem, measure), evaluate(self.problem, smaller)
+        return smaller if after.objective <= before.objective * (1.0 + 1e-10) else measure
+
+    def _skip(self, coefficients: NDArray[np.float64] | None) -> Skip | None:
+        if coefficients is None:
+            coefficients = np.zeros(self.training.skip_columns.shape[1])
+        return skip_from_coefficients(self.problem, coefficients)
+
+    def _seconds_left(self) -> float | None:
+        if math.isinf(self.deadline):
+            return None
+        return max(0.01, self.deadline - time.perf_counter())
+
+    def _certificate_deadline(self, termination: Termination) -> float:
+        if termination is Termination.INTERRUPTED:
+            return time.perf_counter() + 1.0
+        if math.isinf(self.deadline):
+            return math.inf
+        return max(self.deadline, time.perf_counter() + 0.2)
+
+    def _report(self, message: str) -> None:
+        if self.callback is not None:
+            gap = relative(self.best_value - self.bound, self.best_value, self.bound)
+            self.callback(
+                Progress(self.rounds, len(self.master.cells), self.best_value, self.bound, gap,
+                         time.perf_counter() - self.began, message)
+            )  # fmt: skip
+
+    def _wrap(
+        self, measure: AtomicMeasure, certificate: Certificate, termination: Termination, why: str
+    ) -> Solution:
+        stats: dict[str, Any] = {
+            "rounds": self.rounds, "cells": len(self.master.cells), "oracle": self.oracle.name,
+            "oracle_why": why, "oracle_calls": self.oracle_calls, "backend": self.backend.name,
+            "rank": self.space.rank, "seconds": time.perf_counter() - self.began,
+            "seconds_oracle": self.oracle_seconds, "seconds_master": self.master_seconds,
+            "seconds_pricing": self.pricing_seconds,
+        }  # fmt: skip
+        return Solution(
+            problem=self.problem, measure=measure, dual=certificate.dual,
+            certificate=certificate, termination=termination, stats=stats,
+        )  # fmt: skip
+
+
+def _check_arguments(
+    tol_gap: float, time_limit: float | None, max_rounds: int, n_jobs: int
+) -> None:
+    for name, value in (("tol_gap", tol_gap), ("time_limit", time_limit)):
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not (
+            math.isfinite(value) and value > 0.0
+        ):
+            raise InvalidProblem(f"{name}: expected a finite number > 0, found {value!r}.")
+    for name, count in (("max_rounds", max_rounds), ("n_jobs", n_jobs)):
+        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
+            raise InvalidProblem(f"{name}: expected an integer >= 1, found {count!r}.")
