@@ -17,21 +17,33 @@ from measurelp._version import __version__
 
 if TYPE_CHECKING:
     from measurelp.arrangement import (
-        Arrangement, Cells, count_cells, enumerate_cells, iter_cells,
-    )  # fmt: skip
+        Arrangement,
+        Cells,
+        count_cells,
+        enumerate_cells,
+        iter_cells,
+    )
     from measurelp.backends import cvxpy_from_problem
     from measurelp.certificate import Certificate, certify
     from measurelp.cli.machine import info
     from measurelp.dictionary import Dictionary
     from measurelp.errors import (
-        BackendError, BudgetExceeded, InvalidFile, InvalidProblem, MeasurelpError,
+        BackendError,
+        BudgetExceeded,
+        InvalidFile,
+        InvalidProblem,
+        MeasurelpError,
         MissingDependency,
-    )  # fmt: skip
+    )
     from measurelp.measure import AtomicMeasure, Skip
     from measurelp.network import (
-        InputScaler, ReluNetwork, load_network, load_scaler, measure_from_network,
+        InputScaler,
+        ReluNetwork,
+        load_network,
+        load_scaler,
+        measure_from_network,
         network_from_measure,
-    )  # fmt: skip
+    )
     from measurelp.problem import Interpolation, L2Ball, MeasureProblem, ReLU, Squared
     from measurelp.solving import Solution, lam_max, load_solution, solve
     from measurelp.status import PointKind, Scope, Termination, Verdict

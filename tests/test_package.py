@@ -75,7 +75,7 @@ def test_the_public_names_are_there():
 
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'train'"):
-        measurelp.train  # noqa: B018
+        measurelp.train
     assert not hasattr(measurelp, "_nothing")
 
 
@@ -137,7 +137,9 @@ def test_every_module_says_what_it_is():
         assert ast.get_docstring(ast.parse(file.read_text())), f"{file} has no docstring"
 
 
-@pytest.mark.parametrize("file", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=str)
+@pytest.mark.parametrize(
+    "file", [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"], ids=str
+)
 def test_links_in_the_documentation_lead_somewhere(file):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", file.read_text()):
         if "://" not in target:

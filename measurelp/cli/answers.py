@@ -46,12 +46,12 @@ def certificate_facts(certificate: Certificate) -> dict[str, Any]:
 def problem_lines(stated: Stated) -> list[tuple[str, str]]:
     """The rows of the table that say what was asked."""
     shown = ", ".join(stated.features[:8]) + (", ..." if len(stated.features) > 8 else "")
-    scaled = "standardised, " if stated.scaler is not None else ""
+    scaled = "; standardised" if stated.scaler is not None else ""
     problem = stated.problem
     rows = [
         (
             "problem",
-            f"{problem.n} rows, {problem.d} inputs ({scaled}{shown}), target {stated.target}",
+            f"{problem.n} rows, {problem.d} inputs ({shown}{scaled}), target {stated.target}",
         ),
         ("model", ", ".join((_LOSS[problem.loss.name], _BIAS[problem.bias], _SKIP[problem.skip]))),
     ]
@@ -84,11 +84,11 @@ def certificate_lines(certificate: Certificate) -> list[tuple[str, str]]:
     better = certificate.improvement
     if better is not None:
         entries = ", ".join(f"{w:.6g}" for w in better.weight)
-        rows.append((
-            "better",
+        words = (
             f"adding the neuron {better.mass:.6g} <w, x>_+ with w = ({entries}) lowers the "
-            f"objective to {better.objective:.12g}",
-        ))  # fmt: skip
+            f"objective to {better.objective:.12g}"
+        )
+        rows.append(("better", words))
     return rows
 
 
@@ -97,9 +97,7 @@ def table(rows: list[tuple[str, str]]) -> str:
     width = max(len(name) for name, _ in rows) + 2
     lines = []
     for name, text in rows:
-        wrapped = textwrap.wrap(
-            text, 100 - width, break_long_words=False, break_on_hyphens=False
-        )
+        wrapped = textwrap.wrap(text, 100 - width, break_long_words=False, break_on_hyphens=False)
         for k, part in enumerate(wrapped or [""]):
             lines.append(f"{name if k == 0 else '':<{width}}{part}")
     return "\n".join(lines)

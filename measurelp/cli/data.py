@@ -102,7 +102,7 @@ def read_table(path: str, *, header: bool | None = None, delimiter: str = ",") -
         If the file cannot be read, is not text, is empty, has a ragged line (named), or names
         a column twice or not at all.
     """
-    if len(delimiter) != 1 or delimiter in "\r\n\"":
+    if len(delimiter) != 1 or delimiter in '\r\n"':
         raise InvalidProblem(f"--delimiter: expected one character, found {delimiter!r}.")
     if os.path.isdir(path):
         raise InvalidFile(f"{path}: is a folder; expected a CSV file.")
@@ -122,7 +122,9 @@ def read_table(path: str, *, header: bool | None = None, delimiter: str = ",") -
     except OSError as error:
         raise InvalidFile(f"{path}: cannot be read ({error.strerror}).") from None
     if not lines:
-        raise InvalidFile(f"{path}: is empty; expected a line of column names and lines of numbers.")
+        raise InvalidFile(
+            f"{path}: is empty; expected a line of column names and lines of numbers."
+        )
     if any("\0" in cell for _, row in lines for cell in row):
         raise InvalidFile(f"{path}: holds NUL bytes, so it is not a text file.")
     first = [cell.strip() for cell in lines[0][1]]
@@ -147,7 +149,9 @@ def split_names(option: str, text: str) -> list[str]:
     """Names in a comma-separated option; empty and repeated ones are refused."""
     names = [name.strip() for name in next(csv.reader([text]), [])]
     if not names or "" in names:
-        raise InvalidProblem(f"{option}: expected column names separated by commas, found {text!r}.")
+        raise InvalidProblem(
+            f"{option}: expected column names separated by commas, found {text!r}."
+        )
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InvalidProblem(f"{option}: the column {twice[0]!r} is named twice.")

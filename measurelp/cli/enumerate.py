@@ -16,13 +16,19 @@ from measurelp.cli.errors import reports_errors
 @click.option("--features", metavar="A,B,...", help="Columns to use; all if left out.")
 @click.option("--bias", is_flag=True, help="Append a column of ones.")
 @click.option("--count-only", is_flag=True, help="Count without storing cells.")
-@click.option("--max-cells", type=click.IntRange(min=1), help="Refuse, before the work, if there may be more.")
 @click.option(
-    "--numbers", type=click.Choice(["decimal", "binary"]), default="decimal", show_default=True,
+    "--max-cells", type=click.IntRange(min=1), help="Refuse, before the work, if there may be more."
+)
+@click.option(
+    "--numbers",
+    type=click.Choice(["decimal", "binary"]),
+    default="decimal",
+    show_default=True,
     help="Read 0.1 as one tenth, or as the double nearest to it.",
 )
 @click.option(
-    "--header/--no-header", default=None,
+    "--header/--no-header",
+    default=None,
     help="Whether line 1 names the columns; by default yes unless it is all numbers.",
 )
 @click.option("--delimiter", default=",", show_default=True, help="What separates columns.")
@@ -94,9 +100,14 @@ def command(
         }
         click.echo(json.dumps(facts, indent=1))
         return
-    header_words = "" if table.has_header else "; the first line is all numbers and was read as data"
+    header_words = (
+        "" if table.has_header else "; the first line is all numbers and was read as data"
+    )
     rows = [
-        ("data", f"{len(X)} rows, {len(names)} columns{' and a bias' if bias else ''}{header_words}"),
+        (
+            "data",
+            f"{len(X)} rows, {len(names)} columns{' and a bias' if bias else ''}{header_words}",
+        ),
         ("arrangement", f"{arrangement.n_lines} distinct hyperplanes of rank {arrangement.rank}"),
         ("cells", f"{n_cells:,}"),
         ("bound", f"{bound:,}" + (" (attained: general position)" if bound == n_cells else "")),

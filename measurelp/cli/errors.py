@@ -28,7 +28,7 @@ class Exit(IntEnum):
 
 _LIMITS = {
     Termination.TIME_LIMIT, Termination.ROUND_LIMIT, Termination.NODE_LIMIT,
-    Termination.INTERRUPTED, Termination.STALLED, Termination.UNBOUNDED, Termination.NUMERICAL,
+    Termination.INTERRUPTED, Termination.UNBOUNDED, Termination.NUMERICAL,
 }  # fmt: skip
 
 

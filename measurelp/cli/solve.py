@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path())
 @problem_options
 @click.option("--tol", type=float, default=1e-6, show_default=True, help="Relative gap to prove.")
-@click.option("--time-limit", type=float, metavar="S", help="Seconds after which the best is returned.")
-@click.option("--max-rounds", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option(
+    "--time-limit", type=float, metavar="S", help="Seconds after which the best is returned."
+)
+@click.option("--max-rounds", type=click.IntRange(min=1), help="Limit on restricted programs.")
 @click.option("--oracle", help="How the dual function is maximised; chosen by size if left out.")
 @click.option("--backend", help="Solver of the restricted programs; chosen if left out.")
 @click.option("--out", metavar="DIR", help="Save the solution to this new folder.")
@@ -35,7 +37,7 @@ def command(
     file: str,
     tol: float,
     time_limit: float | None,
-    max_rounds: int,
+    max_rounds: int | None,
     oracle: str | None,
     backend: str | None,
     out: str | None,
@@ -68,10 +70,12 @@ def command(
         stated = state_problem(file, request)
         from measurelp.solving import solve
 
-        solution = solve(
-            stated.problem, tol_gap=tol, time_limit=time_limit, max_rounds=max_rounds,
-            backend=backend, oracle=oracle, callback=line.update,
-        )  # fmt: skip
+        given = {
+            "time_limit": time_limit, "max_rounds": max_rounds, "backend": backend,
+            "oracle": oracle,
+        }  # fmt: skip
+        chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        solution = solve(stated.problem, tol_gap=tol, callback=line.update, **chosen)
     code = exit_from_outcome(solution.certificate.verdict, solution.termination)
     saved = None
     if out is not None and code is not Exit.INFEASIBLE:
@@ -122,13 +126,14 @@ def _text(solution: Solution, stated: Stated, saved: str | None, code: Exit, fil
 
     stats = solution.stats
     effort = [f"{stats['seconds']:.2f} s"] if stats.get("seconds") is not None else []
-    effort += [
-        f"{stats[key]} {key}" for key in ("rounds", "cells") if stats.get(key) is not None
-    ]
+    effort += [f"{stats[key]} {key}" for key in ("rounds", "cells") if stats.get(key) is not None]
     rows = [
         *problem_lines(stated),
         *certificate_lines(solution.certificate),
-        ("neurons", f"{len(solution.measure)}, total variation {solution.measure.total_variation:.8g}"),
+        (
+            "neurons",
+            f"{len(solution.measure)}, total variation {solution.measure.total_variation:.8g}",
+        ),
         ("time", ", ".join(effort)),
         ("stopped", solution.termination.value),
     ]

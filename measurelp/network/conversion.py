@@ -50,9 +50,7 @@ def network_from_measure(
         )
     else:
         weights, hidden_bias = atoms[:, :-1], atoms[:, -1]
-    network = ReluNetwork(
-        weights, hidden_bias, output_weights=measure.masses, skip=skip, bias=bias
-    )
+    network = ReluNetwork(weights, hidden_bias, output_weights=measure.masses, skip=skip, bias=bias)
     return network.balanced() if balanced else network
 
 

@@ -108,11 +108,12 @@ def write_folder(
         If the document or an array holds something that is not plain data.
     """
     plain = _plain(document)
-    for name, array in arrays.items():
-        if np.asarray(array).dtype.kind not in "biuf":
-            raise TypeError(f"array {name!r} has dtype {np.asarray(array).dtype}, not numbers")
+    named: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in named.items():
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"array {name!r} has dtype {array.dtype}, not numbers")
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: np.asarray(array) for name, array in arrays.items()})
+    np.savez(buffer, **named)
     packed = buffer.getvalue()
     envelope = {
         "format": "measurelp",
@@ -134,7 +135,9 @@ def write_folder(
         _move_into_place(scratch, target, overwrite=overwrite)
         _sync_folder(target.parent)
     except OSError as error:
-        raise InvalidFile(f"{path}: cannot be written ({error}); nothing was left there.") from error
+        raise InvalidFile(
+            f"{path}: cannot be written ({error}); nothing was left there."
+        ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -216,7 +219,9 @@ def arrays_from_npz(packed: bytes, *, name: str) -> dict[str, NDArray[Any]]:
                     arrays[key] = np.lib.format.read_array(stream, allow_pickle=False)
             return arrays
     except _UNREADABLE as error:
-        raise InvalidFile(f"{name}: not a readable npz archive of plain arrays ({error}).") from None
+        raise InvalidFile(
+            f"{name}: not a readable npz archive of plain arrays ({error})."
+        ) from None
 
 
 _UNREADABLE = (

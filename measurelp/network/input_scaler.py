@@ -89,14 +89,15 @@ class InputScaler:
         network without hidden biases comes back with ``bias="penalized"``.
         """
         if network.d != len(self.scale):
-            raise InvalidProblem(
-                f"network: expected {len(self.scale)} inputs, found {network.d}."
-            )
+            raise InvalidProblem(f"network: expected {len(self.scale)} inputs, found {network.d}.")
         weights = network.hidden_weights / self.scale
         skip, output_bias = network.skip, network.output_bias
         if skip is not None:
             linear = skip.linear / self.scale
-            skip, output_bias = replace(skip, linear=linear), output_bias - linear @ self.centre
+            skip, output_bias = (
+                replace(skip, linear=linear),
+                output_bias - float(linear @ self.centre),
+            )
         return ReluNetwork(
             weights, network.hidden_bias - weights @ self.centre,
             output_weights=network.output_weights, output_bias=output_bias, skip=skip,

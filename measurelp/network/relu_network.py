@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import get_args
+from typing import cast, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -52,7 +52,7 @@ class ReluNetwork:
     """
 
     hidden_weights: NDArray[np.float64]
-    hidden_bias: NDArray[np.float64] = field(default=None)  # type: ignore[assignment]
+    hidden_bias: NDArray[np.float64] = field(default=cast("NDArray[np.float64]", None))
     output_weights: NDArray[np.float64] = field(kw_only=True)
     output_bias: float = field(default=0.0, kw_only=True)
     skip: Skip | None = field(default=None, kw_only=True)

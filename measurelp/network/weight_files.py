@@ -69,8 +69,10 @@ def network_from_parts(
         if output.ndim == 2 and 1 in output.shape:
             output = output.reshape(-1)
         skip = arrays.get("skip_linear", arrays.get("skip"))
+        hidden = arrays["hidden_weights"]
+        hidden_bias = arrays.get("hidden_bias", np.zeros(hidden.shape[:1]))
         return ReluNetwork(
-            arrays["hidden_weights"], arrays.get("hidden_bias"), output_weights=output,
+            hidden, hidden_bias, output_weights=output,
             output_bias=output_bias.item(),
             skip=None if skip is None else Skip(np.asarray(skip, dtype=np.float64)),
             bias=cast("Bias", bias),

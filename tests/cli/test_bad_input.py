@@ -110,7 +110,9 @@ def test_a_constant_column_cannot_be_standardised(run, tmp_path):
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_the_folder_to_write_is_checked_before_the_work(run, table_file, tmp_path, monkeypatch, force):
+def test_the_folder_to_write_is_checked_before_the_work(
+    run, table_file, tmp_path, monkeypatch, force
+):
     def never(*arguments, **options):
         raise AssertionError("the data was read before --out was checked")
 

@@ -50,7 +50,7 @@ def play(monkeypatch):
             return PlayedSolution(problem, *outcome)
 
         fake = ModuleType("measurelp.solving")
-        fake.solve, fake.lam_max = solve, lambda problem: lam_max
+        fake.solve, fake.lam_max = solve, lambda _: lam_max
         monkeypatch.setitem(sys.modules, "measurelp.solving", fake)
         return calls
 
@@ -69,7 +69,7 @@ OUTCOMES = [
     (Verdict.BRACKETED, Termination.NODE_LIMIT, 4),
     (Verdict.BRACKETED, Termination.INTERRUPTED, 4),
     (Verdict.UNVERIFIED, Termination.INTERRUPTED, 4),
-    (Verdict.BRACKETED, Termination.STALLED, 4),
+    (Verdict.BRACKETED, Termination.STALLED, 1),
     (Verdict.BRACKETED, Termination.NUMERICAL, 4),
 ]
 OPTIONS = ("--target", "y", "--features", "a,b", "--lam", "0.5")
@@ -126,6 +126,8 @@ def test_options_reach_the_solver(run, play, table_file):
     assert options == {
         "tol_gap": 1e-8, "time_limit": 3.0, "max_rounds": 9, "oracle": "cells", "backend": "scs",
     }  # fmt: skip
+    run("solve", table_file, *OPTIONS)
+    assert calls[1][1].keys() == {"tol_gap", "callback"}
 
 
 def test_lam_ratio_multiplies_lam_max(run_json, play, table_file):

@@ -15,7 +15,9 @@ def random_measure(rng, *, k, d, bias, skip):
     atoms = rng.normal(size=(k, d + (bias != "none")))
     counted = atoms[:, :d] if bias == "free" else atoms
     atoms /= np.linalg.norm(counted, axis=1)[:, None]
-    return AtomicMeasure(atoms, rng.normal(size=k), Skip(rng.normal(size=d), 0.25) if skip else None)
+    return AtomicMeasure(
+        atoms, rng.normal(size=k), Skip(rng.normal(size=d), 0.25) if skip else None
+    )
 
 
 @settings(max_examples=60, deadline=None)

@@ -32,7 +32,11 @@ DOCUMENT = {
     "verdict": Verdict.OPTIMAL,
     "list": [1, (2.5, "ü")],
 }
-ARRAYS = {"a": np.array([[1.0, np.nan], [np.inf, 1 / 3]]), "empty": np.zeros((0, 4)), "i": np.arange(3)}
+ARRAYS = {
+    "a": np.array([[1.0, np.nan], [np.inf, 1 / 3]]),
+    "empty": np.zeros((0, 4)),
+    "i": np.arange(3),
+}
 
 
 @pytest.fixture
@@ -161,7 +165,10 @@ DAMAGE = {
     "json a list": (lambda f: (f / "measurelp.json").write_text("[]"), "not a document"),
     "json cut": (lambda f: cut(f / "measurelp.json", 100), "not valid JSON"),
     "json empty": (lambda f: cut(f / "measurelp.json", 0), "not valid JSON"),
-    "json binary": (lambda f: (f / "measurelp.json").write_bytes(b"\xff\xfe\x00"), "not valid JSON"),
+    "json binary": (
+        lambda f: (f / "measurelp.json").write_bytes(b"\xff\xfe\x00"),
+        "not valid JSON",
+    ),
     "json deep": (lambda f: (f / "measurelp.json").write_text("[" * 10**5), "not valid JSON"),
     "json gone": (lambda f: (f / "measurelp.json").unlink(), "missing"),
     "npz cut": (lambda f: cut(f / "arrays.npz", 100), "SHA-256"),
@@ -237,7 +244,11 @@ def test_networks_are_read_from_a_bare_npz(tmp_path):
         ({"hidden_weights": np.full((1, 2), np.nan), "output_weights": np.ones(1)}, "finite"),
         ({"hidden_weights": np.array([["a"]]), "output_weights": np.ones(1)}, "numbers"),
         (
-            {"hidden_weights": np.ones((1, 2)), "output_weights": np.ones(1), "output_bias": np.ones(2)},
+            {
+                "hidden_weights": np.ones((1, 2)),
+                "output_weights": np.ones(1),
+                "output_bias": np.ones(2),
+            },
             "output_bias",
         ),
     ],

@@ -41,7 +41,7 @@ def test_the_raw_network_is_the_network_of_scaled_inputs(bias):
 def test_columns_that_cannot_be_scaled_are_named(X, words):
     with pytest.raises(InvalidProblem, match=words):
         InputScaler.from_data(X, names=["a", "b"])
-    with pytest.raises(InvalidProblem, match="column [01]"):
+    with pytest.raises(InvalidProblem, match=r"column [01]"):
         InputScaler.from_data(X)
 
 

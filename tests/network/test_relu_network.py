@@ -120,7 +120,9 @@ def test_arrays_are_copies_and_read_only():
 
 def test_repr_says_what_it_is():
     net = ReluNetwork([[3.0, 4.0]], output_weights=[2.0], skip=Skip(np.ones(2)), bias="none")
-    assert repr(net) == "ReluNetwork(2 inputs, 1 neurons, bias=none, with affine skip, path norm 10)"
+    assert (
+        repr(net) == "ReluNetwork(2 inputs, 1 neurons, bias=none, with affine skip, path norm 10)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,5 +151,5 @@ def test_bad_weights_are_refused_by_name(change, word):
 
 @pytest.mark.parametrize("X", [[[1.0]], [1.0, 2.0], [[np.nan, 1.0]], [["a", "b"]]])
 def test_bad_inputs_are_refused_by_name(X):
-    with pytest.raises(InvalidProblem, match="^X:"):
+    with pytest.raises(InvalidProblem, match=r"^X:"):
         ReluNetwork([[1.0, 2.0]], output_weights=[1.0]).predict(X)
