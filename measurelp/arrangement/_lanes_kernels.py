@@ -22,6 +22,13 @@ if numba.config.DISABLE_JIT:
         two = np.packbits(near, bitorder="little").view(np.uint64)[0]
         return one, two
 
+    cross64_single = cross64
+
+    def narrow64(values, first, out, target):
+        """Round 64 doubles to single precision."""
+        with np.errstate(all="ignore"):
+            out[target : target + 64] = values[first : first + 64]
+
     def near64(values, first, tol):
         """Mask ``not |values[first + l]| > tol`` of 64 values."""
         near = ~(np.abs(values[first : first + 64]) > tol)
@@ -55,41 +62,52 @@ else:
     _WORD = ir.IntType(64)
     _DOUBLE = ir.DoubleType()
     _LANES = ir.VectorType(_DOUBLE, 64)
-    _MASK = ir.VectorType(ir.IntType(1), 64)
+    _SINGLES = ir.VectorType(ir.FloatType(), 64)
 
     def _load(context, builder, array_type, array, index):
         pointer = context.make_array(array_type)(context, builder, array).data
         pointer = builder.gep(pointer, [index])
-        return builder.load(builder.bitcast(pointer, _LANES.as_pointer()), align=8)
+        lanes, align = (_LANES, 8) if array_type.dtype == types.float64 else (_SINGLES, 4)
+        return builder.load(builder.bitcast(pointer, lanes.as_pointer()), align=align)
 
     def _splat(builder, value):
-        undefined = ir.Constant(_LANES, ir.Undefined)
+        undefined = ir.Constant(ir.VectorType(value.type, 64), ir.Undefined)
         single = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), 64), [0] * 64)
         return builder.shuffle_vector(single, undefined, zeros)
 
     def _vector_call(builder, name, arguments):
-        kind = ir.FunctionType(_LANES, [_LANES] * len(arguments))
+        kind = ir.FunctionType(arguments[0].type, [arguments[0].type] * len(arguments))
         function = cgutils.get_or_insert_function(builder.module, kind, name)
         return builder.call(function, arguments)
 
-    @intrinsic
-    def cross64(typingctx, values, first, second, k0, k1, tol):
-        """Masks ``c > tol`` and ``not |c| > tol`` of ``c_l = k0 * values[second + l] - k1 * values[first + l]``."""
-
+    def _cross(suffix):
         def codegen(context, builder, signature, args):
             one = _load(context, builder, signature.args[0], args[0], args[1])
             two = _load(context, builder, signature.args[0], args[0], args[2])
             product = builder.fneg(builder.fmul(_splat(builder, args[4]), one))
-            c = _vector_call(builder, "llvm.fmuladd.v64f64", [_splat(builder, args[3]), two, product])
+            c = _vector_call(builder, "llvm.fmuladd." + suffix, [_splat(builder, args[3]), two, product])
             bound = _splat(builder, args[5])
             positive = builder.bitcast(builder.fcmp_ordered(">", c, bound), _WORD)
-            size = _vector_call(builder, "llvm.fabs.v64f64", [c])
+            size = _vector_call(builder, "llvm.fabs." + suffix, [c])
             near = builder.bitcast(builder.fcmp_unordered("<=", size, bound), _WORD)
             return context.make_tuple(builder, signature.return_type, [positive, near])
 
+        return codegen
+
+    @intrinsic
+    def cross64(typingctx, values, first, second, k0, k1, tol):
+        """Masks ``c > tol`` and ``not |c| > tol`` of ``c_l = k0 * values[second + l] - k1 * values[first + l]``."""
+        number = types.float64
         pair = types.UniTuple(types.uint64, 2)
-        return pair(values, types.int64, types.int64, types.float64, types.float64, types.float64), codegen
+        return pair(values, types.int64, types.int64, number, number, number), _cross("v64f64")
+
+    @intrinsic
+    def cross64_single(typingctx, values, first, second, k0, k1, tol):
+        """`cross64` in single precision (values, k0, k1 and tol are float32)."""
+        number = types.float32
+        pair = types.UniTuple(types.uint64, 2)
+        return pair(values, types.int64, types.int64, number, number, number), _cross("v64f32")
 
     @intrinsic
     def near64(typingctx, values, first, tol):
@@ -106,6 +124,19 @@ else:
         pointer = context.make_array(array_type)(context, builder, array).data
         pointer = builder.gep(pointer, [index])
         builder.store(lanes, builder.bitcast(pointer, _LANES.as_pointer()), align=8)
+
+    @intrinsic
+    def narrow64(typingctx, values, first, out, target):
+        """Round 64 doubles to single precision."""
+
+        def codegen(context, builder, signature, args):
+            lanes = builder.fptrunc(_load(context, builder, signature.args[0], args[0], args[1]), _SINGLES)
+            pointer = context.make_array(signature.args[2])(context, builder, args[2]).data
+            pointer = builder.bitcast(builder.gep(pointer, [args[3]]), _SINGLES.as_pointer())
+            builder.store(lanes, pointer, align=4)
+            return context.get_dummy_value()
+
+        return types.void(values, types.int64, out, types.int64), codegen
 
     @intrinsic
     def subtract64(typingctx, values, first, second, ratio, out, target):

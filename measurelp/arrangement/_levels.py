@@ -87,6 +87,24 @@ def _padded(rows: np.ndarray, n_words: int) -> np.ndarray:
     return out.ravel()
 
 
+def _flags(columns, seed) -> tuple[np.ndarray, list[list[int]], list[int]]:
+    """Flags phi_1, ..., phi_d in equilibrated coordinates (float64, exact) and as integers for the lines; column shifts."""
+    d = len(columns)
+    rng = random.Random(1_000_003 * seed + 17)
+    draws = [[rng.randint(-(2**_FLAG_BITS), 2**_FLAG_BITS) for _ in range(d)] for _ in range(d)]
+    least = int(columns.min())
+    shifts = [int(e) - least for e in columns]
+    integers = [[v << s for v, s in zip(draw, shifts, strict=True)] for draw in draws]
+    return np.array([[ldexp(v, -_FLAG_BITS) for v in draw] for draw in draws]), integers, shifts
+
+
+def equilibrated_vectors(arrangement: Arrangement, seed: int) -> tuple[np.ndarray, np.ndarray, list[list[int]]]:
+    """Lines and flags (n_lines + rank, rank) in equilibrated coordinates, the column exponents, the integer flags."""
+    scaled, columns, _ = _equilibrated(arrangement.lines)
+    flags, integers, _ = _flags(columns, seed)
+    return np.vstack([scaled, flags]), columns, integers
+
+
 def lowered(arrangement: Arrangement, seed: int) -> tuple[list[Level], Residues]:
     """Levels d, d - 1, ..., 1 and the residue table of an arrangement of positive rank for one draw of flags.
 
@@ -96,13 +114,8 @@ def lowered(arrangement: Arrangement, seed: int) -> tuple[list[Level], Residues]
     n, d = arrangement.n_lines, arrangement.rank
     n_words = (n + 63) // 64
     scaled, columns, exact = _equilibrated(lines)
-    rng = random.Random(1_000_003 * seed + 17)
-    draws = [[rng.randint(-(2**_FLAG_BITS), 2**_FLAG_BITS) for _ in range(d)] for _ in range(d)]
-    least = int(columns.min())
-    shifts = [int(e) - least for e in columns]
-    flag_rows = [[v << s for v, s in zip(draw, shifts, strict=True)] for draw in draws]
+    flags, flag_rows, shifts = _flags(columns, seed)
     table = residue_table(lines, flag_rows)
-    flags = np.array([[ldexp(v, -_FLAG_BITS) for v in draw] for draw in draws])
 
     levels: list[Level] = []
     bound = _minor_bound(lines)
@@ -160,6 +173,7 @@ def new_work(level: Level, table: Residues) -> Work:
         path=np.zeros(dims, dtype=np.int64),
         cursor=np.zeros(dims, dtype=np.int64),
         state=np.zeros(4, dtype=np.int64),
+        singles=np.zeros(2 * padded, dtype=np.float32),
         words=np.zeros(level.n_words, dtype=np.uint64),
         extra_row=np.zeros(n, dtype=np.int64),
         extra_sign=np.zeros(n, dtype=np.int64),

@@ -25,10 +25,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from ._lanes_kernels import cross64, lowest_bit, minor64, near64, popcount, subtract64
+from ._lanes_kernels import cross64, cross64_single, lowest_bit, minor64, narrow64, near64, popcount, subtract64
 from ._modular_kernels import determinant_sign, extend_echelon, parallel_mod, reduce_row
 
-U = 1.1102230246251565e-16
+U = 2.0**-53
+U_SINGLE = 2.0**-24
+SINGLE_WORDS = 3  # from so many words on, a single-precision pass goes first
 UP = 1.0 + 1e-9  # inflates every bound to cover the rounding of its own evaluation
 
 DONE = 0
@@ -73,6 +75,7 @@ class Work(NamedTuple):
     path: np.ndarray  # (D,) elements of S, descending
     cursor: np.ndarray  # (D,) next candidate by depth
     state: np.ndarray  # (4,) depth, last first element + 1, depth of the echelon forms, count of exact decisions
+    singles: np.ndarray  # (128 W,) float32, the rows of a leaf
     words: np.ndarray  # (W,) uint64
     extra_row: np.ndarray  # (n,) rows decided one by one at a leaf
     extra_sign: np.ndarray  # (n,) +-1 relative to k, or +-2 absolute
@@ -458,6 +461,10 @@ def leaf(level, table, work, mode, out, bases, start):
     expected = padded - n + in_flat + 1
     tail = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(padded - n)
     one = np.uint64(1)
+    singles = work.singles
+    if n_words >= SINGLE_WORDS:
+        for w in range(0, 2 * padded, 64):
+            narrow64(a, w, singles, w)
     k = work.cursor[depth]
     while k < limit:
         if covered[k]:
@@ -470,11 +477,23 @@ def leaf(level, table, work, mode, out, bases, start):
         tol = 0.0
         if not exact:
             tol = cross_tolerance(k0, k1, e, size, size, e)
-        near = 0
-        for w in range(n_words):
-            positive, mask = cross64(a, 64 * w, padded + 64 * w, k0, k1, tol)
-            words[w] = positive
-            near += popcount(mask)
+        near = -1
+        if n_words >= SINGLE_WORDS:
+            # entries and the product are rounded, then a difference: below 5.5 u of the sum of the products
+            wide = (tol + 5.5 * U_SINGLE * size * (abs(k0) + abs(k1))) * (1.0 + 1e-6) + 1e-30
+            near = 0
+            for w in range(n_words):
+                positive, mask = cross64_single(
+                    singles, 64 * w, padded + 64 * w, np.float32(k0), np.float32(k1), np.float32(wide)
+                )
+                words[w] = positive
+                near += popcount(mask)
+        if near != expected:
+            near = 0
+            for w in range(n_words):
+                positive, mask = cross64(a, 64 * w, padded + 64 * w, k0, k1, tol)
+                words[w] = positive
+                near += popcount(mask)
         extras = 0
         if near != expected:
             extras = resolve_zeros(level, table, work, depth, k, tol, mode != COUNT and k > 0)

@@ -124,6 +124,11 @@ class Arrangement:
             data, numbers, data.shape[0], len(lines), len(kept), line_of_row, orientation, tuple(lines), change
         )
 
+    def exact_row(self, i: int) -> list[Fraction]:
+        """Row i of the data as the numbers it stands for."""
+        values = self.data[i].tolist()
+        return [Fraction(repr(v)) for v in values] if self.numbers == "decimal" else [Fraction(v) for v in values]
+
     def bound_cells(self) -> int:
         """Largest number of cells that ``n_lines`` hyperplanes of this rank can have: ``2 sum_{k<rank} C(n_lines-1, k)``.
 
