@@ -79,7 +79,7 @@ def command(
     else:
         cells = enumerate_cells(arrangement, max_cells=max_cells)
         n_cells = len(cells)
-        stored = int(cells.packed.nbytes)
+        stored = cells.nbytes
     seconds = time.perf_counter() - begin
     if as_json:
         facts = {
