@@ -29,8 +29,13 @@ def evaluate(problem: MeasureProblem, measure: AtomicMeasure) -> Evaluation:
     """Recompute everything about a measure from the data."""
     features = problem.features(measure.atoms)
     fit = features @ measure.masses
+    size = np.abs(problem.lifted) @ (np.abs(measure.masses) @ np.abs(measure.atoms))
     if measure.skip is not None:
         fit = fit + measure.skip.predict(problem.X)
+        size = size + np.abs(problem.X) @ np.abs(measure.skip.linear) + abs(measure.skip.constant)
+    # What differs from its target by less than the rounding of its own sum, equals it.
+    rounding = 2.0 * (len(measure) + problem.d + 4) * _ROUNDOFF * (size + np.abs(problem.y))
+    fit = np.where(np.abs(fit - problem.y) <= rounding, problem.y, fit)
     tv = float(math.fsum(np.abs(measure.masses) * problem.weight_norm(measure.atoms)))
     objective = problem.loss.value(fit, problem.y) + problem.lam * tv
     return Evaluation(measure, features, fit, objective)
@@ -70,7 +75,7 @@ def dual_bound(
     largest = limit / sup_upper if sup_upper > 0.0 else float("inf")
     scale = problem.loss.best_scale(alpha, problem.y, min(largest, 1e300))
     if scale == 0.0 or not math.isfinite(scale):
-        return (0.0 if scale == 0.0 else -float("inf")), 0.0
+        return 0.0, 0.0
     scaled = alpha * (scale * (1.0 - 4.0 * _ROUNDOFF))
     value = problem.loss.dual_value(scaled, problem.y)
     size = float(np.abs(scaled) @ (np.abs(problem.y) + 0.5 * np.abs(scaled)))
@@ -93,7 +98,8 @@ def dual_bound(
         else:
             fit = y_norm + math.sqrt(2.0 * best) + best / limit * float(np.linalg.norm(reach))
             value -= leak * fit
-    return value, scale
+    # No loss and no total variation is negative.
+    return max(value, 0.0), scale
 
 
 def best_improvement(

@@ -104,6 +104,8 @@ def certify(
     best: tuple[float, float, NDArray[np.float64], OracleReport] | None = None
     own_report: OracleReport | None = None
     for alpha in duals:
+        if best is not None and relative(current.objective - best[0], current.objective, best[0]) <= tol_gap:
+            break
         report = chosen.maximise(
             DualFunction(problem, space, alpha), tolerance=1e-10, starts=starts, budget=budget
         )

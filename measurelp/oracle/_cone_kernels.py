@@ -9,7 +9,9 @@ every row l has the values v_lj = <x_l, r_j>, and F lies below a linear function
 
 If <r_j, y> >= h_j for all j then F(w) <= <y, w> <= |y| |w| on the cone.  The best y is a
 point of least norm (``min_norm_point``); *any* y that passes the d inequalities proves the
-bound, so accuracy of the inner solver never decides validity.
+bound, so accuracy of the inner solver never decides validity.  With a free bias, y has no
+entry for it.  Root cones are half the orthants, or for a free bias half of a triangulation
+of {|b| <= R |w|_1}.
 
 Rounding.  Let u = 2^-53, V_l the largest |<x_l, root generator>|, K = sum |a_l| V_l, D the
 depth and m the number of cut rows.  Generators are by definition the exact combinations
@@ -41,36 +43,36 @@ TOP, NODES, N_PEAKS, MAX_DEPTH = 0, 1, 2, 3
 BEST, UPPER = 0, 1
 
 
-@njit(cache=True, nogil=True)
-def push_root(orthant, rows, alpha, total, stack, arena_row, arena_v, ints):
-    """Put the orthant with sign bits ``orthant`` on the empty stack."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def push_root(root, root_normal, rows, alpha, total, stack, arena_row, arena_v, ints):
+    """Put the cone with generators ``root`` (rows) and inverse ``root_normal`` on the stack."""
     begin, end, depth, alive, bound, generator, normal, uncut, linear, guess = stack
     n, r = rows.shape
-    for i in range(r):
-        for c in range(r):
-            generator[0, i, c] = 0.0
-            normal[0, i, c] = 0.0
-        sign = -1.0 if (orthant >> i) & 1 else 1.0
-        generator[0, i, i] = sign
-        normal[0, i, i] = sign
-        uncut[0, i] = 0.0
-        linear[0, i] = sign * total[i]
     for p in range(4):
         bound[0, p] = np.inf
         for c in range(r):
-            guess[0, p, c] = generator[0, c, c]
+            guess[0, p, c] = 0.0
+    for i in range(r):
+        uncut[0, i] = 0.0
+        linear[0, i] = 0.0
+        for c in range(r):
+            generator[0, i, c] = root[i, c]
+            normal[0, i, c] = root_normal[i, c]
+            linear[0, i] += root[i, c] * total[c]
+            for p in range(4):
+                guess[0, p, c] += root[i, c]
     alive[0] = 15
     depth[0] = 0
     begin[0] = 0
     size = 0
     carry = np.zeros(r)
     for row in range(n):
-        if alpha[row] == 0.0:
-            continue
         positive = False
         negative = False
         for j in range(r):
-            value = generator[0, j, j] * rows[row, j]
+            value = 0.0
+            for c in range(r):
+                value += root[j, c] * rows[row, c]
             arena_v[size, j] = value
             positive |= value > 0.0
             negative |= value < 0.0
@@ -86,7 +88,7 @@ def push_root(orthant, rows, alpha, total, stack, arena_row, arena_v, ints):
     ints[TOP] = 1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _add(total, carry, j, term):
     """Neumaier's compensated addition of ``term`` to total[j] + carry[j]."""
     new = total[j] + term
@@ -97,10 +99,10 @@ def _add(total, carry, j, term):
     total[j] = new
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def sweep(
     rows, alpha, reach, stack, arena_row, arena_v, ints, floats,
-    level, tolerance, budget, peaks, peak_values,
+    n_penalized, level, tolerance, budget, peaks, peak_values,
 ):  # fmt: skip
     """Work the stack down until it is empty or ``budget`` nodes were treated.
 
@@ -188,7 +190,7 @@ def sweep(
                 threshold * (1.0 - 1e-9), threshold * (1.0 + 1e-9) if n_chords > 0 else np.inf,
                 y, h,
             )  # fmt: skip
-            proved = _proved_length(generator[frame], y, h, delta, level_here)
+            proved = _proved_length(generator[frame], n_penalized, y, h, delta, level_here)
             proved = min(proved, bound[frame, p])
             # A relaxation's maximiser, moved into the cone, is a point to try.
             length = 0.0
@@ -376,7 +378,7 @@ def sweep(
     return DONE
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _inherit(k, slot, replaced, i, j, al, be, alpha, arena_row, arena_v, uncut, carry):
     """Give cut row k to the child whose generator ``replaced`` is the new middle one.
 
@@ -405,23 +407,27 @@ def _inherit(k, slot, replaced, i, j, al, be, alpha, arena_row, arena_v, uncut, 
     return slot
 
 
-@njit(cache=True, nogil=True)
-def _proved_length(generator, y, h, delta, depth):
-    """Lengthen y until <r_j, y> >= h_j holds with all rounding charged; return |y| or inf."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def _proved_length(generator, n_penalized, y, h, delta, depth):
+    """Lengthen y until <r_j, y> >= h_j holds with all rounding charged; return |y| or inf.
+
+    Only the penalised coordinates of y are used: <y, w> <= |y| |w| then holds for a norm
+    that leaves a free bias out.
+    """
     r = y.shape[0]
-    axis = np.zeros(r)
+    axis = np.zeros(n_penalized)
     for j in range(r):
-        for c in range(r):
+        for c in range(n_penalized):
             axis[c] += generator[j, c]
     excess = 0.0
     size = 0.0
-    for c in range(r):
+    for c in range(n_penalized):
         size += abs(y[c])
     charge = delta + 2.0 * U * size * (20.0 * depth + r + 2.0)
     for j in range(r):
         inner = 0.0
         along = 0.0
-        for c in range(r):
+        for c in range(n_penalized):
             inner += generator[j, c] * y[c]
             along += generator[j, c] * axis[c]
         if not along > 0.0:
@@ -434,12 +440,12 @@ def _proved_length(generator, y, h, delta, depth):
     # The added part is charged as well: its own rounding is below a millionth of it.
     excess *= 1.0 + 1e-6
     square = 0.0
-    for c in range(r):
+    for c in range(n_penalized):
         square += (y[c] + excess * axis[c]) ** 2
     return np.sqrt(square) * (1.0 + 1e-14)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _weighted_median(values, weights, count):
     """The point up to which half of the weight lies."""
     order = np.argsort(values[:count])

@@ -19,7 +19,7 @@ BELOW = 1  # stopped early: |y| <= stop_below
 ABOVE = 2  # stopped early: every point of Y is longer than stop_above
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _solve_symmetric(matrix, right, size):
     """Gaussian elimination with partial pivoting, in place; False when singular."""
     for column in range(size):
@@ -53,7 +53,7 @@ def _solve_symmetric(matrix, right, size):
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def min_norm_point(
     base, base_tag, rays, n_rays, q, q_tag, n_q, start, stop_below, stop_above, y, tag
 ):
@@ -216,6 +216,9 @@ def min_norm_point(
         for i in range(size):
             if is_ray[i] == 0:
                 total += share[i]
+        if not total > 0.5:
+            # Rounding has eaten the vertices; the last y is still a point of Y.
+            return LEAST, lower
         for c in range(r):
             y[c] = 0.0
         for c in range(n_tag):
@@ -230,7 +233,7 @@ def min_norm_point(
     return LEAST, lower
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def dual_value(rows, alpha, w):
     """eta(w) = sum_i alpha_i <x_i, w>_+ at one point."""
     total = 0.0
@@ -243,7 +246,7 @@ def dual_value(rows, alpha, w):
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def ascend(rows, alpha, w, sign, steps):
     """Climb sign * eta from ``w`` (in place) to a local maximum over the unit sphere.
 
@@ -300,14 +303,14 @@ def ascend(rows, alpha, w, sign, steps):
     return value
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def ascend_all(rows, alpha, starts, signs, steps, values):
     """Climb from every start (in place); ``values`` receives sign * eta there."""
     for k in range(starts.shape[0]):
         values[k] = ascend(rows, alpha, starts[k], signs[k], steps)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def cell_suprema(packed, rays, jumps, offset, total, rows, alpha, floor, points, values):
     """The suprema of +-eta over each cell and its opposite, by projection.
 
@@ -355,10 +358,12 @@ def cell_suprema(packed, rays, jumps, offset, total, rows, alpha, floor, points,
                 min_norm_point(
                     base, no_tag, signed, m, no_q, no_tags, 0, start, threshold, np.inf, y, no_tag
                 )
-                length = 0.0
+                projected = 0.0
                 for c in range(r):
-                    length += y[c] * y[c]
-                length = np.sqrt(length)
+                    projected += y[c] * y[c]
+                projected = np.sqrt(projected)
+                if projected <= length:  # never true of NaN
+                    length = projected
             upper = max(upper, length)
             if length <= threshold:
                 continue

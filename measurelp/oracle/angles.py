@@ -14,7 +14,8 @@ class AngleOracle:
 
     On the arc between neighbouring kinks :math:`\eta(w) = \langle g, w\rangle`, so its
     supremum is :math:`|g|` if the arc contains :math:`g/|g|` and a value at an end point
-    otherwise.  O(n log n).  Proves the bracket over the whole circle; rounding of the
+    otherwise.  With a free bias and one input it is piecewise linear in the kink's place, so
+    kinks at data points suffice.  O(n log n).  Proves the bracket over the whole circle; rounding of the
     running sums is charged to the upper end.
     """
 
@@ -35,7 +36,9 @@ class AngleOracle:
                 f"oracle: angles needs data of rank at most 2, found rank {rows.shape[1]}; "
                 'use "cones" or "cells".'
             )
-        if rows.shape[1] == 1:
+        if dual.space.has_free_bias:
+            points = self._kinks_at_data(dual)
+        elif rows.shape[1] == 1:
             points = np.array([[1.0], [-1.0]])
         else:
             points = self._candidates(rows, alpha)
@@ -44,6 +47,13 @@ class AngleOracle:
         error = (2.0 * len(rows) + 64.0) * ROUNDOFF * dual.magnitude
         upper = float(np.max(np.abs(values))) + error
         return report_from_points(dual, upper, points, values, level, arcs=len(points))
+
+    @staticmethod
+    def _kinks_at_data(dual: DualFunction) -> NDArray[np.float64]:
+        inputs, scale = dual.space.distinct[:, 0], dual.space.bias_scale
+        slope = np.concatenate([np.ones(len(inputs)), -np.ones(len(inputs))])
+        bias = -slope * np.concatenate([inputs, inputs]) / scale
+        return dual.from_space(np.column_stack([slope, bias]))
 
     @staticmethod
     def _candidates(rows: NDArray[np.float64], alpha: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,8 +21,9 @@ from measurelp.problem import MeasureProblem, RowSpace
 from measurelp.status import Scope, Termination
 
 ROUNDOFF = 2.0**-53
-# A free bias b of an input of size R is given the small penalty (FREE_BIAS b / R)^2.
-FREE_BIAS = 2e-5
+# To make the ball Euclidean, a free bias b is given the tiny penalty (FREE_BIAS b / R)^2,
+# where R is the largest centred input.
+FREE_BIAS = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,15 +68,24 @@ class DualFunction:
 
     @cached_property
     def magnitude(self) -> float:
-        r""":math:`\sum_i |\alpha_i| |z_i|`, the scale of all rounding errors."""
-        return float(np.abs(self.alpha) @ np.linalg.norm(self.rows, axis=1))
+        r""":math:`\sum_i |\alpha_i| |z_i|`, the scale of all rounding errors.
 
-    def to_space(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points of the Euclidean sphere as row-space coordinates of unit norm."""
+        With a free bias, weights with |b| <= R |w| suffice (see :meth:`bound_over_ball`), so
+        rows count unstretched.
+        """
+        return float(np.abs(self.alpha) @ np.linalg.norm(self.space.rows, axis=1))
+
+    def to_space(
+        self, points: NDArray[np.float64], values: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Points of the Euclidean sphere as row-space coordinates of unit norm.
+
+        Points without a penalised part are dropped; values are rescaled with the points.
+        """
         coordinates = points * self.stretch
         norms = self.space.norms(coordinates)
-        usable = norms > 0.0
-        return np.asarray(coordinates[usable] / norms[usable, None])
+        usable = norms > 1e-3 * np.linalg.norm(points, axis=1)
+        return coordinates[usable] / norms[usable, None], values[usable] / norms[usable]
 
     def from_space(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
         """Row-space coordinates as points of the Euclidean sphere."""
@@ -204,7 +214,9 @@ def distinct_peaks(
     chosen: list[int] = []
     for k in keep:
         same = [c for c in chosen if values[c] * values[k] > 0.0]
-        if not same or float(np.max(peaks[same] @ peaks[k])) < cosine:
+        length = float(np.linalg.norm(peaks[k]))
+        lengths = np.linalg.norm(peaks[same], axis=1)
+        if not same or float(np.max(peaks[same] @ peaks[k] / lengths)) < cosine * length:
             chosen.append(int(k))
     return peaks[chosen], values[chosen]
 
@@ -221,13 +233,12 @@ def report_from_points(
     **stats: Any,
 ) -> OracleReport:
     """Assemble a report: the witness is evaluated on the original data, in the problem's ball."""
+    points, values = dual.to_space(points, values)
     peaks, peak_values = distinct_peaks(points, values, level)
-    peaks = dual.to_space(peaks)
     lower = 0.0
     witness = np.zeros(dual.problem.lifted.shape[1])
     if len(points):
-        top = points[np.argsort(-np.abs(values), kind="stable")[:8]]
-        weights = dual.space.weights(dual.to_space(top))
+        weights = dual.space.weights(points[np.argsort(-np.abs(values), kind="stable")[:8]])
         norms = dual.problem.weight_norm(weights)
         weights = weights[norms > 0.0] / norms[norms > 0.0, None]
         if len(weights):

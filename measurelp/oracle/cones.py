@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.oracle import _cone_kernels as kernels
 from measurelp.oracle._kernels import ascend_all
-from measurelp.oracle.base import ROUNDOFF, Budget, DualFunction, OracleReport, report_from_points
+from measurelp.oracle.base import (
+    FREE_BIAS,
+    ROUNDOFF,
+    Budget,
+    DualFunction,
+    OracleReport,
+    report_from_points,
+)
 from measurelp.status import Termination
 
 _CALL_NODES = 20_000  # between two looks at the clock
@@ -17,7 +26,7 @@ _MAX_PEAKS = 4096
 class ConeOracle:
     r"""Branch and bound for :math:`\sup|\eta|` over simplicial cones.
 
-    Half the orthants are split by bisecting edges.  On each cone the convex rows that cut
+    Simplicial cones that cover half of weight space are split along edges.  On each cone the convex rows that cut
     it are replaced by chords and the concave ones by their best linear majorant, which
     gives a bound :math:`|y|` (see ``_cone_kernels``); the four problems :math:`\pm\eta` on
     a cone and its opposite share one sweep.  Only cones on which :math:`|\eta|` comes near
@@ -46,7 +55,8 @@ class ConeOracle:
         r = rows.shape[1]
         points, values = _first_points(rows, alpha, None if starts is None else dual.from_space(starts))
         best = float(np.max(values * np.sign(values), initial=0.0))
-        reach = float(np.abs(alpha) @ np.max(np.abs(rows), axis=1, initial=0.0))
+        roots = _root_cones(dual)
+        reach = float(np.abs(alpha) @ _largest_values(rows, dual))
         total = np.array([float(np.sum(alpha * rows[:, c])) for c in range(r)])
         ints = np.zeros(4, dtype=np.int64)
         floats = np.array([best, 0.0])
@@ -54,19 +64,20 @@ class ConeOracle:
         peak_values = np.empty(_MAX_PEAKS)
         tree = _Tree(rows, r)
         termination = Termination.CONVERGED
-        pending = 2 ** (r - 1)
-        for orthant in range(2 ** (r - 1)):
+        is_last_root = True
+        for number, root in enumerate(roots, start=1):
+            is_last_root = number == len(roots)
             kernels.push_root(
-                orthant, rows, alpha, total, tree.stack, tree.arena_row, tree.arena_v, ints
-            )
-            pending -= 1
+                root, np.linalg.inv(root).T.copy(), rows, alpha, total, tree.stack,
+                tree.arena_row, tree.arena_v, ints,
+            )  # fmt: skip
             while True:
                 left = _CALL_NODES
                 if budget.nodes is not None:
                     left = min(left, budget.nodes - int(ints[kernels.NODES]))
                 reason = kernels.sweep(
                     rows, alpha, reach, tree.stack, tree.arena_row, tree.arena_v, ints, floats,
-                    level, tolerance, left, peaks, peak_values,
+                    dual.space.n_penalized, level, tolerance, left, peaks, peak_values,
                 )  # fmt: skip
                 if reason == kernels.DONE:
                     break
@@ -83,9 +94,9 @@ class ConeOracle:
                 break
         upper = float(max(floats[kernels.UPPER], floats[kernels.BEST]))
         if termination is not Termination.CONVERGED:
+            trivial = 2.0 * dual.magnitude
             upper = max(upper, tree.pending_bound(int(ints[kernels.TOP])))
-            trivial = float(np.abs(alpha) @ np.linalg.norm(rows, axis=1)) * (1.0 + 1e-12)
-            upper = trivial if pending else min(upper, trivial)
+            upper = min(upper, trivial) if is_last_root else trivial
         found = min(int(ints[kernels.N_PEAKS]), _MAX_PEAKS)
         all_points = np.vstack([points, _polished(rows, alpha, peaks[:found], peak_values[:found])])
         all_values = alpha @ np.maximum(rows @ all_points.T, 0.0)
@@ -94,6 +105,37 @@ class ConeOracle:
             dual, upper, all_points, all_values, level, termination=termination,
             nodes=int(ints[kernels.NODES]), depth=int(ints[kernels.MAX_DEPTH]),
         )  # fmt: skip
+
+
+def _root_cones(dual: DualFunction) -> NDArray[np.float64]:
+    """Generators (cones, r, r) of simplicial cones that, with their opposites, cover the ball.
+
+    Half the orthants.  With a free bias: over each half orthant of the linear part the prism
+    |b| <= FREE_BIAS |w|_1 (in stretched coordinates), cut into r - 1 simplices by the
+    staircase (e_1, -), ..., (e_i, -), (e_i, +), ..., (e_p, +).
+    """
+    p = dual.space.n_penalized
+    cones = []
+    for signs in itertools.product((1.0, -1.0), repeat=p - 1):
+        axes = np.diag(np.array((1.0, *signs)))
+        if not dual.space.has_free_bias:
+            cones.append(axes)
+            continue
+        low = np.column_stack([axes, np.full(p, -FREE_BIAS)])
+        high = np.column_stack([axes, np.full(p, FREE_BIAS)])
+        cones.extend(np.vstack([low[: i + 1], high[i:]]) for i in range(p))
+    return np.array(cones)
+
+
+def _largest_values(
+    rows: NDArray[np.float64], dual: DualFunction
+) -> NDArray[np.float64]:
+    """A bound on |<row, generator>| over all root cones, (m,)."""
+    p = dual.space.n_penalized
+    largest = np.max(np.abs(rows[:, :p]), axis=1, initial=0.0)
+    if dual.space.has_free_bias:
+        largest = largest + np.abs(rows[:, -1]) * FREE_BIAS
+    return largest * (1.0 + 1e-12)
 
 
 def _first_points(

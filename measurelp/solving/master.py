@@ -81,7 +81,8 @@ class RestrictedMaster:
         usable = report.kind in (PointKind.OPTIMAL, PointKind.APPROXIMATE)
         if not usable or report.x is None:
             return None, dual
-        return Neurons(lift.weights(report.x), signs, lift.skip(report.x)), dual
+        neurons = Neurons(lift.weights(report.x), signs, lift.skip(report.x))
+        return training.without_far_kinks(neurons), dual
 
     def impose_violated_walls(self, neurons: Neurons) -> int:
         """Add, for each cell, the rows that its weight violates most; how many were added."""

@@ -60,6 +60,22 @@ class Training:
         active = np.maximum(self.rows @ neurons.weights.T, 0.0)
         return np.asarray(active @ neurons.signs + self.skip_columns @ neurons.skip)
 
+    def without_far_kinks(self, neurons: Neurons) -> Neurons:
+        """With a free bias, move kinks that lie beyond all data to their edge, at no cost.
+
+        Rows end in the scale R of the largest input, so a unit with bias above |w| is active
+        everywhere and its excess is a constant, which joins the skip.
+        """
+        p = self.n_penalized
+        if p == self.rows.shape[1] or not len(neurons):
+            return neurons
+        weights, skip = np.array(neurons.weights), np.array(neurons.skip)
+        reach = np.linalg.norm(weights[:, :p], axis=1)
+        excess = np.maximum(weights[:, p] - reach, 0.0)
+        skip[-1] += float(neurons.signs @ excess) * float(self.rows[0, p])
+        weights[:, p] = np.clip(weights[:, p], -reach, reach)
+        return Neurons(weights, neurons.signs, skip)
+
     def objective(self, neurons: Neurons) -> float:
         """Loss plus lam times the total variation."""
         value = self.loss.value(self.fit(neurons), self.y)

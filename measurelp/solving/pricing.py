@@ -10,6 +10,7 @@ from measurelp.oracle._kernels import ascend_all
 from measurelp.oracle.base import distinct_peaks
 
 _RANDOM_STARTS = 40
+_MOST_CLIMBS = 40
 
 
 def priced_peaks(
@@ -39,12 +40,14 @@ def priced_peaks(
     shaken.append(_random_directions(dual, rng))
     points = np.vstack(shaken)
     points = points / np.linalg.norm(points, axis=1)[:, None]
-    both = np.vstack([points, points])
-    signs = np.repeat([1.0, -1.0], len(points))
+    signed = alpha @ np.maximum(rows @ points.T, 0.0)
+    highest, lowest = np.argsort(-signed)[:_MOST_CLIMBS], np.argsort(signed)[:_MOST_CLIMBS]
+    both = points[np.concatenate([highest, lowest])]
+    signs = np.repeat([1.0, -1.0], [len(highest), len(lowest)])
     values = np.empty(len(both))
     ascend_all(rows, alpha, both, signs, 30, values)
-    peaks, signed = distinct_peaks(both, signs * np.maximum(values, 0.0), level)
-    return dual.to_space(peaks[:n_most]), signed[:n_most]
+    peaks, signed = distinct_peaks(*dual.to_space(both, signs * np.maximum(values, 0.0)), level)
+    return peaks[:n_most], signed[:n_most]
 
 
 def _random_directions(dual: DualFunction, rng: np.random.Generator) -> NDArray[np.float64]:
