@@ -1,0 +1,5 @@
+"""The finite ReLU dictionary over given atoms."""
+
+from measurelp.dictionary.relu_dictionary import Dictionary
+
+__all__ = ["Dictionary"]
