@@ -10,7 +10,10 @@ import numpy as np
 from scipy import sparse
 
 from measurelp.backends.report import (
-    BackendReport, StatusTable, outcome_from_status, report_from_vectors,
+    BackendReport,
+    StatusTable,
+    outcome_from_status,
+    report_from_vectors,
 )  # fmt: skip
 from measurelp.program.cone_program import ConeProgram
 from measurelp.status import PointKind, Termination

@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.backends.report import (
-    BackendReport, StatusTable, outcome_from_status, report_from_vectors,
+    BackendReport,
+    StatusTable,
+    outcome_from_status,
+    report_from_vectors,
 )  # fmt: skip
 from measurelp.errors import InvalidProblem, MissingDependency
 from measurelp.program.cone_program import ConeProgram

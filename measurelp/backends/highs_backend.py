@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.backends.report import (
-    BackendReport, StatusTable, outcome_from_status, report_from_vectors,
+    BackendReport,
+    StatusTable,
+    outcome_from_status,
+    report_from_vectors,
 )  # fmt: skip
 from measurelp.errors import BackendError, InvalidProblem
 from measurelp.program.cone_program import ConeProgram
@@ -34,12 +37,13 @@ HIGHS_STATUS: StatusTable = {
     "kLoadError": (Termination.NUMERICAL, PointKind.NOTHING),
     "kModelError": (Termination.NUMERICAL, PointKind.NOTHING),
     "kPresolveError": (Termination.NUMERICAL, PointKind.NOTHING),
-    "kSolveError": (Termination.NUMERICAL, PointKind.NOTHING),
+    "kSolveError": (Termination.NUMERICAL, PointKind.APPROXIMATE),
     "kPostsolveError": (Termination.NUMERICAL, PointKind.NOTHING),
     "kModelEmpty": (Termination.CONVERGED, PointKind.NOTHING),
 }
 
 _QP_REGULARISATION = 1e-7
+_QP_FEASIBILITY = 1e-7
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class HighsBackend:
     Linear programs by simplex: the point is a vertex, that is a sparse measure.  Quadratic
     programs by its active-set method, which needs a regularisation of 1e-7 (without it, it
     was seen to cycle); two proximal steps take its bias away.  Feasibility tolerances are
-    ``max(tolerance, 1e-10)``, the least that HiGHS takes.  Entries of A up to 1e-12 in
+    ``max(tolerance, 1e-10)``, the least that HiGHS takes, and 1e-7 for quadratic programs,
+    whose method reports an error where it misses them.  Entries of A up to 1e-12 in
     modulus are dropped by HiGHS.  Inequalities on one variable are passed as bounds.
     """
 
@@ -77,7 +82,8 @@ class HighsBackend:
             )
         start = time.perf_counter()
         highs = highspy.Highs()
-        feasibility = min(max(tolerance, 1e-10), 1e-2)
+        least = _QP_FEASIBILITY if program.is_quadratic else 1e-10
+        feasibility = min(max(tolerance, least), 1e-2)
         options: dict[str, object] = {
             "output_flag": verbose,
             "primal_feasibility_tolerance": feasibility,

@@ -49,7 +49,7 @@ def merge_atoms(
     Examples
     --------
     >>> import numpy as np
-    >>> mu = AtomicMeasure(np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]]), np.array([1.0, 2.0, -1.0]))
+    >>> mu = AtomicMeasure(np.array([[1.0, 0.0]] * 3), np.array([1.0, 2.0, -1.0]))
     >>> merge_atoms(mu).masses
     array([ 3., -1.])
     """

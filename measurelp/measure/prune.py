@@ -12,6 +12,7 @@ from measurelp.errors import InvalidProblem
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
+_EPS = float(np.finfo(np.float64).eps)
 
 
 class Pruned(NamedTuple):
@@ -163,10 +164,12 @@ def _move_along(masses: Vector, null: Matrix, lengths: Vector) -> Vector:
         ratio = np.full(len(masses), np.inf)
         ratio[falling] = np.abs(masses[falling]) / -slope[falling]
         first = int(np.argmin(ratio))
-        masses += ratio[first] * v
+        step = ratio[first] * v
+        dust = 64.0 * _EPS * np.abs(masses)
+        masses += step
+        # Masses that meet zero together do so up to rounding.
+        masses[(masses * signs <= dust) & (step != 0.0)] = 0.0
         masses[first] = 0.0
-        # Rounding must not carry a mass across zero.
-        masses[masses * signs < 0.0] = 0.0
         null = null[:, 1:] - np.outer(v, null[first, 1:] / v[first])
         null[first] = 0.0
         gone = (masses == 0.0) & (signs != 0.0)

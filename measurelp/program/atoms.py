@@ -123,7 +123,9 @@ def formulate_atoms(
     norms = problem.weight_norm(atoms)
     if np.any(np.abs(norms - 1.0) > 1e-6):
         worst = int(np.argmax(np.abs(norms - 1.0)))
-        raise InvalidProblem(f"atoms: expected unit norm, atom {worst} has norm {norms[worst]:.9g}.")
+        raise InvalidProblem(
+            f"atoms: expected unit norm, atom {worst} has norm {norms[worst]:.9g}."
+        )
     features = problem.features(atoms)
     skip_columns = problem.skip_columns
     n, k, p = problem.n, len(atoms), skip_columns.shape[1]

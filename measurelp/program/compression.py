@@ -16,6 +16,11 @@ Matrix = NDArray[np.float64]
 _BLOCK_ROWS = 16384
 
 
+def triangle_of(matrix: Matrix) -> Matrix:
+    """R of the reduced QR factorisation."""
+    return np.asarray(np.linalg.qr(matrix, mode="r"), dtype=np.float64)
+
+
 def triangular_least_squares(
     n_rows: int, n_columns: int, block: Callable[[slice], Matrix]
 ) -> tuple[Matrix, NDArray[np.float64], float]:
@@ -38,7 +43,7 @@ def triangular_least_squares(
     for start in range(0, n_rows, step):
         piece = block(slice(start, min(start + step, n_rows)))
         stacked = np.vstack([triangle, piece]) if len(triangle) else piece
-        triangle = np.linalg.qr(stacked, mode="r")
+        triangle = triangle_of(stacked)
     rho = float(triangle[n_columns, n_columns]) if len(triangle) > n_columns else 0.0
     square = triangle[:n_columns]
     return np.ascontiguousarray(square[:, :-1]), square[:, -1].copy(), abs(rho)
@@ -89,7 +94,7 @@ def independent_equalities(
     n_rows, n_columns = matrix.shape
     wide = n_rows <= n_columns
     if wide:
-        square = np.linalg.qr(matrix.T, mode="r").T
+        square = triangle_of(matrix.T).T
         left = np.eye(n_rows)
     else:
         left, square = np.linalg.qr(matrix)

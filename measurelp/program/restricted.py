@@ -305,7 +305,8 @@ def _assemble(
     first_row = n_fit + n_walls
     if n_penalized == 1:
         # |u| <= t is two inequalities: the program stays linear.
-        n_cone_rows, soc = 2 * n_cells, ()
+        n_cone_rows = 2 * n_cells
+        soc: tuple[int, ...] = ()
         cone_row = first_row + np.concatenate([2 * cells, 2 * cells, 2 * cells + 1, 2 * cells + 1])
         cone_column = np.concatenate([cells * width, n_linear + cells] * 2)
         cone_value = np.repeat([1.0, -1.0, -1.0, -1.0], n_cells)

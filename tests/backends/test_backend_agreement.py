@@ -7,13 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
+
 from measurelp.backends import (
-    Backend, ClarabelBackend, CvxpyBackend, HighsBackend, ScsBackend, backend_from_name,
+    Backend,
+    ClarabelBackend,
+    CvxpyBackend,
+    HighsBackend,
+    ScsBackend,
+    backend_from_name,
 )  # fmt: skip
 from measurelp.errors import InvalidProblem, MissingDependency
 from measurelp.program import ConeProgram
 from measurelp.status import PointKind, Termination
-from scipy import sparse
 
 CONIC = [ClarabelBackend(), ScsBackend(), CvxpyBackend("CLARABEL"), CvxpyBackend("SCS")]
 LINEAR = [*CONIC, HighsBackend(), CvxpyBackend("HIGHS")]

@@ -4,6 +4,7 @@ import clarabel
 import cvxpy.settings
 import highspy
 import pytest
+
 from measurelp.backends.clarabel_backend import CLARABEL_STATUS
 from measurelp.backends.cvxpy_backend import CVXPY_STATUS
 from measurelp.backends.highs_backend import HIGHS_STATUS

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cvxpy as cp
 import numpy as np
 import pytest
+
 from measurelp.backends import ClarabelBackend, cvxpy_from_problem
 from measurelp.errors import InvalidProblem
 from measurelp.problem import Interpolation, MeasureProblem
@@ -40,7 +41,8 @@ def test_value_and_weights(bias, skip, loss):
     variables = bridge.var_dict
     assert set(variables) == {"positive", "negative"} | ({"skip"} if skip != "none" else set())
     positive, negative = variables["positive"].value, variables["negative"].value
-    fit = (np.maximum(problem.lifted @ positive, 0) - np.maximum(problem.lifted @ negative, 0)).sum(1)
+    outputs = [np.maximum(problem.lifted @ w, 0).sum(axis=1) for w in (positive, negative)]
+    fit = outputs[0] - outputs[1]
     if skip != "none":
         fit = fit + problem.skip_columns @ variables["skip"].value
     np.testing.assert_allclose(problem.y - fit, problem.y - lift.cells.fit(report.x), atol=1e-5)

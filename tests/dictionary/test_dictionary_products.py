@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from measurelp.dictionary import Dictionary
 from measurelp.errors import BudgetExceeded, InvalidProblem
 
@@ -30,7 +31,8 @@ def test_products_are_those_of_the_matrix(seed, n, k, d):
 
 def test_linear_operator_is_adjoint():
     rng = np.random.default_rng(0)
-    operator = Dictionary(rng.standard_normal((7, 3)), rng.standard_normal((5, 3))).as_linear_operator()
+    rows, atoms = rng.standard_normal((7, 3)), rng.standard_normal((5, 3))
+    operator = Dictionary(rows, atoms).as_linear_operator()
     z, a = rng.standard_normal(5), rng.standard_normal(7)
     assert a @ (operator @ z) == pytest.approx(z @ (operator.T @ a))
     assert (operator @ np.eye(5)).shape == (7, 5)
@@ -38,7 +40,8 @@ def test_linear_operator_is_adjoint():
 
 def test_arrays_of_any_layout_are_taken():
     rng = np.random.default_rng(1)
-    rows, atoms = rng.standard_normal((4, 8))[:, ::2], np.asfortranarray(rng.standard_normal((6, 4)))
+    rows = rng.standard_normal((4, 8))[:, ::2]
+    atoms = np.asfortranarray(rng.standard_normal((6, 4)))
     np.testing.assert_allclose(
         Dictionary(rows, atoms).to_dense(), np.maximum(rows @ atoms.T, 0), atol=1e-14
     )

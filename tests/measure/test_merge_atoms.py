@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure, Skip, merge_atoms
 

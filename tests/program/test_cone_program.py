@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from scipy import sparse
+
 from measurelp.errors import InvalidProblem
 from measurelp.program import ConeProgram
 from measurelp.program.cone_program import csc_from_triplets
-from scipy import sparse
 
 
 def _program(**changes):

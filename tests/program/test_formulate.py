@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from measurelp.backends import ClarabelBackend, ScsBackend
 from measurelp.errors import InvalidProblem
 from measurelp.problem import Interpolation, MeasureProblem

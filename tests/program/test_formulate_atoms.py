@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linprog
+
 from measurelp.backends import ClarabelBackend, HighsBackend
 from measurelp.errors import InvalidProblem
 from measurelp.problem import Interpolation, MeasureProblem
 from measurelp.program import formulate_atoms
-from scipy.optimize import linprog
 
 
 def _atoms(rng, k, d):
