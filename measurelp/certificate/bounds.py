@@ -34,7 +34,7 @@ def evaluate(problem: MeasureProblem, measure: AtomicMeasure) -> Evaluation:
         fit = fit + measure.skip.predict(problem.X)
         size = size + np.abs(problem.X) @ np.abs(measure.skip.linear) + abs(measure.skip.constant)
     # What differs from its target by less than the rounding of its own sum, equals it.
-    rounding = 2.0 * (len(measure) + problem.d + 4) * _ROUNDOFF * (size + np.abs(problem.y))
+    rounding = 8.0 * (len(measure) + problem.d + 4) * _ROUNDOFF * (size + np.abs(problem.y))
     fit = np.where(np.abs(fit - problem.y) <= rounding, problem.y, fit)
     tv = float(math.fsum(np.abs(measure.masses) * problem.weight_norm(measure.atoms)))
     objective = problem.loss.value(fit, problem.y) + problem.lam * tv

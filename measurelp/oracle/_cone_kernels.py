@@ -152,6 +152,7 @@ def sweep(
 
         worst_bound = -np.inf
         worst_sigma = 1.0
+        worst_has_chords = True
         still_alive = 0
         for p in range(4):
             if not (alive[frame] >> p) & 1:
@@ -191,6 +192,15 @@ def sweep(
                 y, h,
             )  # fmt: skip
             proved = _proved_length(generator[frame], n_penalized, y, h, delta, level_here)
+            threshold = max(level, floats[BEST] * (1.0 + tolerance))
+            if proved > threshold:
+                close = 0.0
+                for c in range(n_penalized):
+                    close += y[c] * y[c]
+                if close <= (threshold * (1.0 + 1e-4)) ** 2:
+                    proved = min(
+                        proved, _least_over_faces(generator[frame], n_penalized, h, delta, level_here)
+                    )
             proved = min(proved, bound[frame, p])
             # A relaxation's maximiser, moved into the cone, is a point to try.
             length = 0.0
@@ -239,9 +249,9 @@ def sweep(
                             peak_values[slot] = sigma * value
                             ints[N_PEAKS] += 1
             threshold = max(level, floats[BEST] * (1.0 + tolerance))
-            if proved <= threshold or n_chords == 0 or level_here >= 400:
-                # Without chords the relaxation is exact, and at such a depth floating point is
-                # exhausted: splitting would gain nothing.  The bound stands either way.
+            if proved <= threshold or m == 0 or level_here >= 400:
+                # Where no row cuts, the relaxation is exact, and at such a depth floating
+                # point is exhausted: splitting would gain nothing.  The bound stands.
                 floats[UPPER] = max(floats[UPPER], proved)
             else:
                 bound[frame, p] = proved
@@ -249,6 +259,7 @@ def sweep(
                 if proved > worst_bound:
                     worst_bound = proved
                     worst_sigma = sigma
+                    worst_has_chords = n_chords > 0
                     for j in range(r):
                         t[j] = 0.0
                         for c in range(r):
@@ -260,7 +271,8 @@ def sweep(
         for j in range(r):
             t[j] = carry[j]
 
-        # Branch: the edge along which the chords of the worst problem lose most.
+        # Branch: the edge along which the chords of the worst problem lose most, or, where
+        # only concave rows cut and the inner solver was not accurate enough, their kinks.
         longest = 0.0
         long_i, long_j = 0, 1
         for i in range(r):
@@ -289,8 +301,8 @@ def sweep(
                         a, b = arena_v[k, i], arena_v[k, j]
                         if a * b < 0.0:
                             c_l = worst_sigma * alpha[arena_row[k]]
-                            if c_l > 0.0:
-                                score += c_l * abs(a) * abs(b) / (abs(a) + abs(b))
+                            if c_l > 0.0 or not worst_has_chords:
+                                score += abs(c_l) * abs(a) * abs(b) / (abs(a) + abs(b))
                     score *= min(t[i], t[j]) + 0.02 * total_t
                     if score > best_score:
                         best_score = score
@@ -302,12 +314,12 @@ def sweep(
         for k in range(first, last):
             a, b = arena_v[k, split_i], arena_v[k, split_j]
             c_l = worst_sigma * alpha[arena_row[k]]
-            if a * b < 0.0 and c_l > 0.0:
+            if a * b < 0.0 and (c_l > 0.0 or not worst_has_chords):
                 if count == 32:
                     overflow = True
                     break
                 crossings[count] = abs(b) / (abs(a) + abs(b))
-                weights[count] = c_l * abs(a) * abs(b) / (abs(a) + abs(b))
+                weights[count] = abs(c_l) * abs(a) * abs(b) / (abs(a) + abs(b))
                 count += 1
         al = 0.5
         if count > 0 and not overflow:
@@ -443,6 +455,62 @@ def _proved_length(generator, n_penalized, y, h, delta, depth):
     for c in range(n_penalized):
         square += (y[c] + excess * axis[c]) ** 2
     return np.sqrt(square) * (1.0 + 1e-14)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _least_over_faces(generator, n_penalized, h, delta, depth):
+    """The least proved length over the points that make some of the inequalities tight.
+
+    For each set of generators, y is the shortest solution of <r_j, y> = h_j over the set, by
+    Gram-Schmidt, which solves the equations to rounding however thin the cone is.  The best
+    y for given h is among them.
+    """
+    r = h.shape[0]
+    q = np.empty((r, n_penalized))
+    y = np.empty(n_penalized)
+    v = np.empty(n_penalized)
+    least = np.inf
+    for chosen in range(1, 1 << r):
+        size = 0
+        for c in range(n_penalized):
+            y[c] = 0.0
+        usable = True
+        for j in range(r):
+            if not (chosen >> j) & 1:
+                continue
+            if size == n_penalized:
+                usable = False
+                break
+            missing = h[j]
+            before = 0.0
+            for c in range(n_penalized):
+                v[c] = generator[j, c]
+                before += v[c] * v[c]
+                missing -= v[c] * y[c]
+            for _ in range(2):
+                for k in range(size):
+                    inner = 0.0
+                    for c in range(n_penalized):
+                        inner += q[k, c] * v[c]
+                    for c in range(n_penalized):
+                        v[c] -= inner * q[k, c]
+            after = 0.0
+            for c in range(n_penalized):
+                after += v[c] * v[c]
+            if not after > 1e-26 * before:
+                usable = False
+                break
+            after = np.sqrt(after)
+            along = 0.0
+            for c in range(n_penalized):
+                q[size, c] = v[c] / after
+                along += q[size, c] * generator[j, c]
+            for c in range(n_penalized):
+                y[c] += (missing / along) * q[size, c]
+            size += 1
+        if usable:
+            least = min(least, _proved_length(generator, n_penalized, y, h, delta, depth))
+    return least
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

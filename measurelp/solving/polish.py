@@ -124,13 +124,18 @@ def merged(training: Training, neurons: Neurons, *, cosine: float, slack: float)
 
 
 def newton_on_faces(
-    training: Training, neurons: Neurons, *, wall_tolerance: float, max_steps: int = 40
+    training: Training,
+    neurons: Neurons,
+    dual: Vector,
+    *,
+    wall_tolerance: float,
+    max_steps: int = 40,
 ) -> tuple[Neurons, Vector] | None:
     r"""Converge on the faces that the neurons lie on.
 
-    Returns the neurons and the dual vector (y - fit, or the multipliers of fit = y), or
-    None when the faces do not carry a solution: a neuron leaves its cell, or a matrix is
-    singular.
+    Returns the neurons and the dual vector, or None when the faces do not carry a solution: a neuron leaves its cell, or a matrix is
+    singular.  For the squared loss the dual is y - fit.  The multipliers of fit = y need not
+    be unique: those nearest to the given ``dual`` are returned.
     """
     rows, p = training.rows, training.n_penalized
     weights = np.array(neurons.weights)
@@ -156,7 +161,6 @@ def newton_on_faces(
     skip = np.array(neurons.skip)
     hard = training.loss.is_hard_constraint
     gram = None if hard else columns.T @ columns
-    dual = np.zeros(training.rows.shape[0])
     previous = np.inf
     for _ in range(max_steps):
         coordinates = np.concatenate(
@@ -179,8 +183,9 @@ def newton_on_faces(
         if hard:
             size, n = len(coordinates), len(residual)
             system = np.block([[hessian, columns.T], [columns, np.zeros((n, n))]])
-            solution = np.linalg.lstsq(system, np.concatenate([-gradient, residual]), rcond=1e-14)[0]
-            step, dual = solution[:size], -solution[size:]
+            right = np.concatenate([columns.T @ dual - gradient, residual])
+            solution = np.linalg.lstsq(system, right, rcond=1e-14)[0]
+            step, dual = solution[:size], dual - solution[size:]
             error = float(np.max(np.abs(residual)))
         else:
             assert gram is not None

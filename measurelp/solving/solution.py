@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from measurelp.certificate import Certificate
+from measurelp.arrangement import Arrangement
+from measurelp.certificate import (
+    Certificate,
+    certify,
+    infeasible_certificate,
+    interpolation_obstacle,
+)
+from measurelp.errors import InvalidFile, InvalidProblem
 from measurelp.measure import AtomicMeasure, Skip
-from measurelp.network import ReluNetwork, network_from_measure
-from measurelp.problem import MeasureProblem
+from measurelp.network import (
+    ReluNetwork,
+    network_from_measure,
+    parts_from_network,
+    read_folder,
+    write_folder,
+)
+from measurelp.problem import LOSSES, Loss, MeasureProblem
 from measurelp.status import Termination, Verdict
 
 
@@ -56,6 +70,36 @@ class Solution:
         """The finite network, balanced, one neuron an atom."""
         return network_from_measure(self.measure, bias=self.problem.bias)
 
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the problem's data, the measure, the dual and the certificate to a folder.
+
+        One JSON and one npz, no pickle, whole or not at all.  The network's weights are in it
+        under plain names, so other programs can read them.
+        """
+        problem, certificate = self.problem, self.certificate
+        document, arrays = parts_from_network(self.network())
+        document["problem"] = {
+            "lam": problem.lam, "loss": problem.loss.name, "ball": problem.ball.name,
+            "activation": problem.activation.name, "bias": problem.bias, "skip": problem.skip,
+            "loss_options": _loss_options(problem.loss),
+        }  # fmt: skip
+        document["certificate"] = {
+            "verdict": certificate.verdict, "primal_value": certificate.primal_value,
+            "dual_value": certificate.dual_value, "gap": certificate.gap,
+            "relative_gap": certificate.relative_gap, "sup": list(certificate.sup),
+            "limit": certificate.limit, "scope": certificate.scope,
+            "tol_gap": certificate.tol_gap, "message": certificate.message,
+        }  # fmt: skip
+        document["termination"] = self.termination
+        document["stats"] = self.stats
+        arrays |= {
+            "X": problem.X, "y": problem.y, "atoms": self.measure.atoms,
+            "masses": self.measure.masses, "dual": self.dual,
+        }  # fmt: skip
+        if self.measure.skip is not None:
+            arrays["measure_skip"] = np.append(self.skip.linear, self.skip.constant)
+        write_folder(folder, document, arrays, kind="solution", overwrite=overwrite)
+
     def __repr__(self) -> str:
         certificate = self.certificate
         if certificate.verdict is Verdict.INFEASIBLE:
@@ -67,3 +111,66 @@ class Solution:
         )
 
 
+
+
+def load_solution(folder: str | os.PathLike[str]) -> Solution:
+    """Read a saved solution and certify it again from its own data.
+
+    The file's verdict is a claim like any other: it is not believed but recomputed, and a
+    file whose numbers do not follow from its data is refused.
+
+    Raises
+    ------
+    InvalidFile
+        If the folder is unreadable, truncated, edited, of another kind, or its objective or
+        verdict is not what its data give.
+    """
+    document, arrays = read_folder(folder, kind="solution")
+    try:
+        stated, claimed = document["problem"], document["certificate"]
+        if (stated["ball"], stated["activation"]) != ("l2", "relu"):
+            raise InvalidFile(
+                f"{folder}: ball {stated['ball']!r} and activation {stated['activation']!r} are "
+                "not known to this version."
+            )
+        loss = LOSSES[stated["loss"]](**stated["loss_options"])
+        problem = MeasureProblem(
+            arrays["X"], arrays["y"], lam=stated["lam"], loss=loss, bias=stated["bias"],
+            skip=stated["skip"],
+        )  # fmt: skip
+        skip = None
+        if "measure_skip" in arrays:
+            skip = Skip(arrays["measure_skip"][:-1], float(arrays["measure_skip"][-1]))
+        measure = AtomicMeasure(arrays["atoms"], arrays["masses"], skip)
+        tol_gap = claimed["tol_gap"]
+        verdict, primal = Verdict[claimed["verdict"]], claimed["primal_value"]
+        if verdict is Verdict.INFEASIBLE:
+            q = interpolation_obstacle(problem, Arrangement.from_data(problem.lifted))
+            if q is None:
+                raise InvalidFile(f"{folder}: says INFEASIBLE, but its data can be interpolated.")
+            certificate = infeasible_certificate(problem, q)
+        else:
+            certificate = certify(problem, measure, dual=arrays["dual"], tol_gap=tol_gap)
+        termination = Termination[document["termination"]]
+        stats = dict(document["stats"])
+    except (KeyError, TypeError, InvalidProblem) as error:
+        raise InvalidFile(f"{folder}: is not a complete saved solution ({error}).") from error
+    found = certificate.primal_value
+    same = primal is None if np.isinf(found) else (
+        primal is not None and abs(primal - found) <= 1e-9 * max(abs(found), abs(primal))
+    )
+    if not same:
+        raise InvalidFile(
+            f"{folder}: says its objective is {primal}, but its data give {found:.17g}."
+        )
+    if verdict is Verdict.OPTIMAL and certificate.verdict is not Verdict.OPTIMAL:
+        raise InvalidFile(
+            f"{folder}: says OPTIMAL, but certifying it again gives {certificate.verdict.name}."
+        )
+    return Solution(problem, measure, certificate.dual, certificate, termination, stats)
+
+
+def _loss_options(loss: Loss) -> dict[str, Any]:
+    """The parameters of a loss, without its fixed facts."""
+    options: dict[str, Any] = asdict(loss)  # type: ignore[call-overload]
+    return {key: value for key, value in options.items() if key not in ("name", "is_hard_constraint")}

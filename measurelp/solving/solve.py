@@ -280,7 +280,7 @@ class _Run:
                 continue
             if added_walls:
                 continue
-            polished = self._polish(Neurons(starts, neurons.signs[kept], neurons.skip))
+            polished = self._polish(Neurons(starts, neurons.signs[kept], neurons.skip), alpha)
             if polished is not None:
                 alpha = without_skip(polished, self.basis)
             outcome = self._prove(alpha)
@@ -341,12 +341,14 @@ class _Run:
         directions = self.rng.standard_normal((4 * self.space.rank, self.space.rank))
         return any([self.master.add(w, s) for w in directions for s in (1.0, -1.0)])
 
-    def _polish(self, neurons: Neurons) -> NDArray[np.float64] | None:
+    def _polish(
+        self, neurons: Neurons, alpha: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
         """Merge and converge on the faces; offers the result and returns its dual."""
         training = self.training
         joined = merged(training, neurons, cosine=1.0 - 1e-4, slack=1e-7 * abs(self.best_value))
         for wall_tolerance in (1e-6, 1e-8, 1e-4):
-            found = newton_on_faces(training, joined, wall_tolerance=wall_tolerance)
+            found = newton_on_faces(training, joined, alpha, wall_tolerance=wall_tolerance)
             if found is None:
                 continue
             objective = training.objective(found[0])
