@@ -1,10 +1,13 @@
 r"""The full program against closed forms and against CVXPY, cell by cell."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from measurelp.arrangement import enumerate_cells
 from measurelp.backends import ClarabelBackend, ScsBackend
 from measurelp.errors import InvalidProblem
 from measurelp.problem import Interpolation, MeasureProblem
@@ -172,6 +175,37 @@ def test_the_walls_of_facets_are_enough(brute_cells):
     assert program.n_rows < full.n_rows
     value = lift.objective(SOLVE(program).objective)
     assert value == pytest.approx(_value(problem, cells), rel=1e-8)
+
+
+@pytest.mark.parametrize("loss", ["squared", "interpolation"])
+def test_sharing_columns_changes_neither_value_nor_dual(loss, monkeypatch):
+    """All cells of 12 rows, with z = u - w and without."""
+    rng = np.random.default_rng(11)
+    X = rng.standard_normal((12, 2))
+    options = {"lam": 0.3} if loss == "squared" else {"loss": Interpolation()}
+    problem = MeasureProblem(X, rng.standard_normal(12), **options)
+    cells = enumerate_cells(problem.lifted)
+    found = []
+    for least in (6, 10**9):
+        # The package's function of the same name hides the module from a plain import.
+        monkeypatch.setattr(sys.modules["measurelp.program.formulate"], "_SHARE_FROM", least)
+        program, lift = formulate(problem, cells)
+        report = SOLVE(program)
+        measure = lift.measure(report.x)
+        fit = problem.features(measure.atoms) @ measure.masses
+        found.append((program.n_rows, lift.objective(report.objective), lift.dual(report), fit))
+    assert found[0][0] == found[1][0] + 3 * len(cells)
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-8)
+    np.testing.assert_allclose(found[0][2] @ problem.y, found[1][2] @ problem.y, rtol=1e-6)
+    np.testing.assert_allclose(found[0][3], found[1][3], atol=1e-5)
+    sup = np.abs(problem.features(_sphere()).T @ found[0][2]).max()
+    bound = 1.0 if loss == "interpolation" else 0.3
+    assert 0.9 * bound < sup <= bound * (1 + 1e-7)
+
+
+def _sphere(k=4000):
+    directions = np.random.default_rng(0).standard_normal((k, 3))
+    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
 def test_a_fixed_dictionary_of_centres_and_rays_is_not_enough(brute_cells):
