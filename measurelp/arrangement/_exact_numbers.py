@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import gcd
+from numbers import Real
 
 import numpy as np
 
@@ -35,6 +36,8 @@ def checked_matrix(X, name: str = "X", numbers: str = "decimal") -> np.ndarray:
         raise InvalidProblem(f"{name} must not be empty, but it has shape {found.shape}; pass at least one row and one column")
     if found.dtype.kind not in "biufO":
         raise InvalidProblem(f"{name} must hold real numbers, but its dtype is {found.dtype}; convert it to float")
+    if found.dtype.kind == "O" and not all(isinstance(v, Real) for v in found.ravel()):
+        raise InvalidProblem(f"{name} must hold real numbers, but it is an array of other objects; convert it to float")
     if numbers == "decimal" and found.dtype.kind == "f" and found.dtype.itemsize < 8:
         found = found.astype(str)  # the shortest decimal that prints a float32 is a decimal of double precision
     try:
@@ -44,10 +47,12 @@ def checked_matrix(X, name: str = "X", numbers: str = "decimal") -> np.ndarray:
     if not np.isfinite(matrix).all():
         i, j = np.argwhere(~np.isfinite(matrix))[0]
         raise InvalidProblem(f"{name} must be finite, but entry ({i}, {j}) is {matrix[i, j]}; remove or impute such rows")
-    if found.dtype.kind in "iuO" and (np.abs(matrix) > 2.0**53).any():
-        i, j = np.argwhere(np.abs(matrix) > 2.0**53)[0]
-        if int(matrix[i, j]) != found[i, j]:
-            raise InvalidProblem(f"{name} has an integer that float64 cannot hold at ({i}, {j}): {found[i, j]}; rescale the column")
+    if found.dtype.kind in "iuO":
+        for i, j in np.argwhere(np.abs(matrix) >= 2.0**53):
+            if isinstance(found[i, j], (int, np.integer)) and int(matrix[i, j]) != int(found[i, j]):
+                raise InvalidProblem(
+                    f"{name} has an integer that float64 cannot hold at ({i}, {j}): {found[i, j]}; rescale the column"
+                )
     matrix.setflags(write=False)
     return matrix
 

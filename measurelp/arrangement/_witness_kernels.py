@@ -38,7 +38,7 @@ def invert(m, v):
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def interior(vectors, n, data, to_data, packed, bases, points, m, v, f, g, w, failed):
+def interior(lines, vectors, n, data, to_data, packed, bases, points, m, v, f, g, ratio, order, signs, w, failed):
     """Points of all half-cells; ``failed[h] = 1`` where the signs of the data at the point are not certified.
 
     With the dual basis v_1, v_2, ... of the cell's basis, oriented by the signs of its rows, the point is
@@ -47,12 +47,15 @@ def interior(vectors, n, data, to_data, packed, bases, points, m, v, f, g, w, fa
     Certificate: for the rounded point in data coordinates ``|fl<x, w> - <x, w>| <= (d + 2) u sum |x_q w_q|``, one u
     more because a double differs from the decimal it stands for by at most u.
 
-    vectors (n + d, d): equilibrated lines, then flags (by column); data (n, d'): one data row a line, oriented;
-    to_data (d', d); packed (H, W); bases (H, d); points (H, d'); m, v (d, d), f, g (n,), w (d,) scratch.
+    lines (d, n): equilibrated lines by column; vectors (n + d, d): the same by row, then flags; data (d', n): one data row a
+    line, oriented, by column; to_data (d', d); packed (H, W); bases (H, d); points (H, d').  Scratch: m, v (d, d),
+    f, g, ratio, signs (n,), w (d,).  ``order`` is ``ratio`` seen as int64: the order of nonnegative doubles is that of
+    their bits, and maxima of integers are taken several at a time.
     """
     d = bases.shape[1]
-    width = data.shape[1]
+    width = data.shape[0]
     gamma = (width + 4) * 1.1102230246251565e-16
+    one = np.uint64(1)
     for h in range(bases.shape[0]):
         failed[h] = 1
         for i in range(d):
@@ -61,6 +64,8 @@ def interior(vectors, n, data, to_data, packed, bases, points, m, v, f, g, w, fa
         if not invert(m, v):
             continue
         for l in range(n):
+            bit = (packed[h, l >> 6] >> np.uint64(l & 63)) & one
+            signs[l] = 2.0 * np.float64(bit) - 1.0
             f[l] = 0.0
         for q in range(d):
             w[q] = 0.0
@@ -71,20 +76,27 @@ def interior(vectors, n, data, to_data, packed, bases, points, m, v, f, g, w, fa
             size = 0.0
             for q in range(d):
                 size = max(size, abs(v[q, j]))
-            scale = 1.0 / size
-            if (packed[h, b >> 6] >> np.uint64(b & 63)) & np.uint64(1) == 0:
-                scale = -scale
-            for l in range(n):
-                value = 0.0
-                for q in range(d):
-                    value += vectors[l, q] * v[q, j]
-                g[l] = value * scale
+            scale = signs[b] / size
+            for q in range(d):
+                factor = v[q, j] * scale
+                column = lines[q]
+                if q == 0:
+                    for l in range(n):
+                        g[l] = factor * column[l]
+                else:
+                    for l in range(n):
+                        g[l] += factor * column[l]
             t = 1.0
             if j > 0:
                 for l in range(n):
-                    if abs(f[l]) > 1e-11 and (f[l] > 0.0) != (g[l] > 0.0) and abs(f[l]) < t * abs(g[l]):
-                        t = abs(f[l]) / abs(g[l])
-                t *= 0.5
+                    ratio[l] = -g[l] / f[l] if abs(f[l]) > 1e-11 else 0.0
+                largest = np.int64(0)
+                for l in range(n):
+                    largest = max(largest, order[l])
+                ratio[0] = 1.0
+                if largest > order[0]:
+                    order[0] = largest
+                t = 0.5 / ratio[0]
             for l in range(n):
                 f[l] += t * g[l]
             for q in range(d):
@@ -100,19 +112,18 @@ def interior(vectors, n, data, to_data, packed, bases, points, m, v, f, g, w, fa
             continue
         for i in range(width):
             points[h, i] /= size
-        good = True
+            factor = points[h, i]
+            column = data[i]
+            if i == 0:
+                for l in range(n):
+                    f[l] = factor * column[l]
+                    g[l] = abs(f[l])
+            else:
+                for l in range(n):
+                    f[l] += factor * column[l]
+                    g[l] += abs(factor * column[l])
+        bad = 0
         for l in range(n):
-            value = 0.0
-            room = 0.0
-            for i in range(width):
-                term = data[l, i] * points[h, i]
-                value += term
-                room += abs(term)
-            bit = (packed[h, l >> 6] >> np.uint64(l & 63)) & np.uint64(1)
-            if bit == 0:
-                value = -value
-            if not (value > gamma * room + 1e-290):
-                good = False
-                break
-        if good:
+            bad += 0 if signs[l] * f[l] > gamma * g[l] + 1e-290 else 1
+        if bad == 0:
             failed[h] = 0

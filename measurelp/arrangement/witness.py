@@ -31,8 +31,10 @@ def interior_points(arrangement: Arrangement, seed: int, packed: np.ndarray, bas
     half = len(packed)
     points = np.empty((half, data.shape[1]))
     failed = np.zeros(half, dtype=np.uint8)
-    scratch = np.empty((d, d)), np.empty((d, d)), np.empty(n), np.empty(n), np.empty(d)
-    interior(vectors, n, data, to_data, packed, bases, points, *scratch, failed)
+    ratio = np.empty(n)
+    scratch = np.empty((d, d)), np.empty((d, d)), np.empty(n), np.empty(n), ratio, ratio.view(np.int64), np.empty(n), np.empty(d)
+    lines = np.ascontiguousarray(vectors[:n].T)
+    interior(lines, vectors, n, np.ascontiguousarray(data.T), to_data, packed, bases, points, *scratch, failed)
     for h in np.flatnonzero(failed):
         points[h] = _exact_point(arrangement, flags, packed[h], bases[h], row_of_line)
     points.setflags(write=False)
