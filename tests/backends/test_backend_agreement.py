@@ -99,9 +99,25 @@ def test_linear_and_quadratic_programs(backend, quadratic):
 def test_highs_agrees_with_clarabel(seed, quadratic):
     program = _random(seed, (), quadratic)
     report = HighsBackend().solve(program)
-    _check_kkt(program, report, 1e-7)
+    if quadratic and report.kind is not PointKind.OPTIMAL:
+        assert report.termination is not Termination.CONVERGED
+        return
+    _check_kkt(program, report, 1e-4)
     peer = ClarabelBackend().solve(program)
-    assert report.objective == pytest.approx(peer.objective, abs=1e-6)
+    assert report.objective == pytest.approx(peer.objective, abs=1e-5)
+
+
+def test_a_false_optimum_of_highs_is_not_passed_on():
+    """Quadratic programs on which HiGHS 1.15 states an optimum that is none, or fails."""
+    for seed in (116, 121, 155, 162, 386, 558, 958, 1453, 2794):
+        program = _random(seed, (), True)
+        report = HighsBackend().solve(program)
+        if report.kind is PointKind.OPTIMAL:  # a later version may solve it
+            _check_kkt(program, report, 1e-4)
+        else:
+            assert report.termination in (
+                Termination.NUMERICAL, Termination.STALLED, Termination.ROUND_LIMIT
+            )  # fmt: skip
 
 
 def test_bounds_on_one_variable_keep_their_duals():
