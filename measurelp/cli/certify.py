@@ -43,9 +43,7 @@ def command(
     dual = None
     if os.path.isdir(network):
         document, arrays = read_folder(network)
-        stored = document.get("request")
-        if isinstance(stored, dict):
-            request = request.completed_by(stored, name=network)
+        request = request.completed_by(_stored_request(document), name=network)
         dual = arrays.get("dual")
     stated = state_problem(file, request)
     if dual is not None and dual.shape != stated.problem.y.shape:
@@ -73,3 +71,13 @@ def command(
         ]
         click.echo(table(rows))
     raise SystemExit(int(code))
+
+
+def _stored_request(document: dict[str, Any]) -> dict[str, Any]:
+    """What a folder says about its problem: the model, and what the command line added."""
+    stored: dict[str, Any] = {}
+    for key in ("problem", "request"):
+        entry = document.get(key)
+        if isinstance(entry, dict):
+            stored |= entry
+    return stored

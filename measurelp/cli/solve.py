@@ -116,6 +116,8 @@ def _facts(solution: Solution, stated: Stated, saved: str | None, code: Exit) ->
         "rounds": stats.get("rounds"),
         "cells": stats.get("cells"),
         "oracle": stats.get("oracle"),
+        "oracle_why": stats.get("oracle_why"),
+        "backend": stats.get("backend"),
         "seconds": number(stats.get("seconds")),
         "saved": saved,
     }
@@ -135,6 +137,7 @@ def _text(solution: Solution, stated: Stated, saved: str | None, code: Exit, fil
             f"{len(solution.measure)}, total variation {solution.measure.total_variation:.8g}",
         ),
         ("time", ", ".join(effort)),
+        ("oracle", _oracle_words(stats)),
         ("stopped", solution.termination.value),
     ]
     if saved is not None:
@@ -143,13 +146,27 @@ def _text(solution: Solution, stated: Stated, saved: str | None, code: Exit, fil
     return table(rows)
 
 
+def _oracle_words(stats: dict[str, Any]) -> str:
+    name, why = stats.get("oracle"), stats.get("oracle_why")
+    return f"{name} ({why})" if why else f"{name}"
+
+
 def _next_step(code: Exit, saved: str | None, file: str) -> str:
     if code is Exit.INFEASIBLE:
-        return "two rows with equal inputs have different targets, or the model cannot separate them: use --loss squared, or --bias penalized"
+        return (
+            "use --loss squared, or --bias penalized if a bias can tell the points apart; two "
+            "targets on one point cannot both be fitted"
+        )
     if code is Exit.LIMIT:
-        return "the optimum lies between dual and primal; allow more with --time-limit or --max-rounds, or ask for less with --tol"
+        return (
+            "the optimum lies between dual and primal; allow more with --time-limit or "
+            "--max-rounds, or ask for less with --tol"
+        )
     if code is Exit.NOT_CERTIFIED:
-        return "the answer is a candidate without the proof that was asked for; try a larger --tol or another --oracle"
+        return (
+            "the answer is a candidate without the proof that was asked for; try a larger --tol "
+            "or another --oracle"
+        )
     if saved is None:
         return "add --out DIR to keep the network"
     return f"measurelp certify {saved} {file} checks the saved network from the data again"

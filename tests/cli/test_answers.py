@@ -85,6 +85,16 @@ def test_a_network_from_elsewhere_is_certified_or_refuted(run_json, table_file, 
     assert run_json("certify", out, table_file, "--lam", "0.2")[0] == 1
 
 
+def test_a_folder_saved_from_python_knows_its_model(run, run_json, table_file, tmp_path):
+    table = np.loadtxt(table_file, delimiter=",", skiprows=1, usecols=(0, 1, 2))
+    problem = mlp.MeasureProblem(table[:, :2], table[:, 2], lam=0.05, skip="affine")
+    mlp.solve(problem).save(tmp_path / "run")
+    names = ("--target", "y", "--features", "a,b")
+    code, facts = run_json("certify", tmp_path / "run", table_file, *names)
+    assert code == 0 and facts["problem"]["skip"] == "affine" and facts["problem"]["lam"] == 0.05
+    assert run("certify", tmp_path / "run", table_file).exit_code == 2
+
+
 def test_lam_at_lam_max_needs_no_neuron(run_json, table_file):
     code, facts = run_json("solve", table_file, *OPTIONS[:4], "--lam-ratio", "1")
     assert code == 0 and facts["neurons"] == 0 and facts["total_variation"] == 0.0
@@ -103,7 +113,9 @@ def test_two_targets_on_one_point_are_infeasible(run, run_json, tmp_path):
 def test_interpolation(run_json, tmp_path):
     # Without bias, x = 1 and x = -1 are fitted by one unit each: the cost is |3| + |-2|.
     file = write_table(tmp_path / "t.csv", ["a", "y"], [(1, 3), (-1, -2)])
-    code, facts = run_json("solve", file, "--target", "y", "--loss", "interpolation", "--bias", "none")
+    code, facts = run_json(
+        "solve", file, "--target", "y", "--loss", "interpolation", "--bias", "none"
+    )
     assert code == 0 and facts["primal_value"] == pytest.approx(5.0, abs=1e-6)
     assert facts["limit"] == 1.0 and facts["problem"]["lam"] is None
 
@@ -138,7 +150,9 @@ def test_an_interruption_gives_the_best_so_far(run, table_file, tmp_path, monkey
             raise KeyboardInterrupt
 
     monkeypatch.setattr(progress.ProgressLine, "update", interrupt)
-    result = run("solve", table_file, *OPTIONS, "--tol", "1e-12", "--out", tmp_path / "out", "--json")
+    result = run(
+        "solve", table_file, *OPTIONS, "--tol", "1e-12", "--out", tmp_path / "out", "--json"
+    )
     facts = json.loads(result.stdout)
     assert facts["termination"] in ("INTERRUPTED", "CONVERGED")
     assert result.exit_code == (4 if facts["termination"] == "INTERRUPTED" else 0)
@@ -172,7 +186,9 @@ def test_too_many_cells_are_refused_before_the_work(run, tmp_path):
     rows = np.random.default_rng(0).normal(size=(300, 8)).round(6)
     file = write_table(tmp_path / "t.csv", [f"x{j}" for j in range(8)], rows)
     result = run("enumerate", file, "--max-cells", "1000")
-    assert result.exit_code == 4 and result.stdout == "" and "1000" in result.stderr.replace(",", "")
+    assert (
+        result.exit_code == 4 and result.stdout == "" and "1000" in result.stderr.replace(",", "")
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
