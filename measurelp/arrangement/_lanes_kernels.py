@@ -39,11 +39,11 @@ if numba.config.DISABLE_JIT:
         with np.errstate(all="ignore"):
             out[target : target + 64] = values[first : first + 64] - ratio * values[second : second + 64]
 
-    def minor64(values, first, second, pivot, entry, divisor, out, target):
-        """``out[target + l] = (pivot * values[first + l] - entry * values[second + l]) / divisor`` for 64 values."""
+    def minor64(values, first, second, pivot, entry, inverse, out, target):
+        """``out[target + l] = rint((pivot * values[first + l] - entry * values[second + l]) * inverse)`` for 64 values."""
         with np.errstate(all="ignore"):
             minors = pivot * values[first : first + 64] - entry * values[second : second + 64]
-            out[target : target + 64] = minors / divisor
+            out[target : target + 64] = np.rint(minors * inverse)
 
     def popcount(word):
         """Number of ones in a word."""
@@ -153,15 +153,15 @@ else:
         return types.void(values, types.int64, types.int64, types.float64, out, types.int64), codegen
 
     @intrinsic
-    def minor64(typingctx, values, first, second, pivot, entry, divisor, out, target):
-        """``out[target + l] = (pivot * values[first + l] - entry * values[second + l]) / divisor`` for 64 values."""
+    def minor64(typingctx, values, first, second, pivot, entry, inverse, out, target):
+        """``out[target + l] = rint((pivot * values[first + l] - entry * values[second + l]) * inverse)`` for 64 values."""
 
         def codegen(context, builder, signature, args):
             one = _load(context, builder, signature.args[0], args[0], args[1])
             two = _load(context, builder, signature.args[0], args[0], args[2])
             product = builder.fneg(builder.fmul(_splat(builder, args[4]), two))
             minors = _vector_call(builder, "llvm.fmuladd.v64f64", [_splat(builder, args[3]), one, product])
-            lanes = builder.fdiv(minors, _splat(builder, args[5]))
+            lanes = _vector_call(builder, "llvm.rint.v64f64", [builder.fmul(minors, _splat(builder, args[5]))])
             _store(context, builder, signature.args[6], args[6], args[7], lanes)
             return context.get_dummy_value()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from math import isqrt
 
 import numpy as np
@@ -37,6 +38,24 @@ def primes_below_2_31() -> Iterator[int]:
         p -= 2
 
 
+@lru_cache(maxsize=256)
+def prime_basis(bits: int) -> tuple[tuple[int, ...], np.ndarray]:
+    """The largest primes whose product has more than ``bits`` bits, and ``garner[j, i] = 1 / p_j mod p_i`` for j < i."""
+    primes: list[int] = []
+    product = 1
+    for p in primes_below_2_31():
+        if product.bit_length() > bits:
+            break
+        primes.append(p)
+        product *= p
+    garner = np.zeros((len(primes), len(primes)), dtype=np.uint64)
+    for i, p in enumerate(primes):
+        for j in range(i):
+            garner[j, i] = pow(primes[j], -1, p)
+    garner.setflags(write=False)
+    return tuple(primes), garner
+
+
 def norm_bits(vectors: Sequence[Sequence[int]]) -> int:
     """b such that every vector has Euclidean norm below 2^b."""
     largest = 0
@@ -53,16 +72,8 @@ def residue_table(rows: Sequence[Sequence[int]], flags: Sequence[Sequence[int]])
     """
     d = len(flags[0])
     row_bits = norm_bits(rows)
-    bits = d * max(row_bits, norm_bits(flags))
-    primes: list[int] = []
-    product, n_dependence = 1, 0
-    for p in primes_below_2_31():
-        if product.bit_length() > bits + 2:
-            break
-        if product.bit_length() <= d * row_bits + 2:
-            n_dependence += 1
-        primes.append(p)
-        product *= p
+    primes, garner = prime_basis(d * max(row_bits, norm_bits(flags)) + 2)
+    n_dependence = min(len(primes), len(prime_basis(d * row_bits + 2)[0]))
     vectors = [*rows, *flags]
     largest = max(max(abs(v) for v in vector) for vector in vectors)
     table = np.empty((len(primes), len(vectors), d), dtype=np.uint64)
@@ -72,8 +83,4 @@ def residue_table(rows: Sequence[Sequence[int]], flags: Sequence[Sequence[int]])
         array = np.array(vectors, dtype=object).reshape(len(vectors), d)
     for i, p in enumerate(primes):
         table[i] = (array % p).astype(np.uint64)
-    garner = np.zeros((len(primes), len(primes)), dtype=np.uint64)
-    for i, p in enumerate(primes):
-        for j in range(i):
-            garner[j, i] = pow(primes[j], -1, p)
     return Residues(table, np.array(primes, dtype=np.uint64), garner, n_dependence)

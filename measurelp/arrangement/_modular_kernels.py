@@ -96,58 +96,64 @@ def determinant_sign(table, ids, scratch, digits):
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def reduce_row(table, i, v, echelon, pivots, m, out):
-    """Write vector v modulo prime i, reduced by the m echelon rows, to ``out``."""
+def reduce_row(table, i, v, echelon, pivots, free, m, out):
+    """Entries of vector v modulo prime i in the d - m free columns after reduction by m echelon rows, into ``out``.
+
+    Three products of factors below 2^31 and one more residue stay below 2^64, so every third is reduced.
+    """
     p = table.primes[i]
-    d = out.shape[0]
-    for c in range(d):
-        out[c] = table.rows[i, v, c]
-    for j in range(m):
-        head = table.rows[i, v, pivots[j]]
-        if head != 0:
-            head = p - head
-            for c in range(d):
-                out[c] = (out[c] + head * echelon[j, c]) % p
+    row = table.rows[i, v]
+    for q in range(row.shape[0] - m):
+        c = free[q]
+        value = row[c]
+        for j in range(m):
+            value += (p - row[pivots[j]]) * echelon[j, c]
+            if j % 3 == 2:
+                value %= p
+        out[q] = value % p
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def extend_echelon(table, i, v, before, after, pivots, m, row):
+def extend_echelon(table, i, v, before, after, pivots, free, free_after, m, row):
     """Reduced echelon form of m + 1 vectors from that of m; ``pivots[m] = -1`` when vector v depends on them."""
     p = table.primes[i]
     d = row.shape[0]
-    reduce_row(table, i, v, before, pivots, m, row)
-    pivot = 0
-    while pivot < d and row[pivot] == 0:
-        pivot += 1
-    if pivot == d:
+    if m == 0:
+        for c in range(d):
+            free[c] = c
+    reduce_row(table, i, v, before, pivots, free, m, row)
+    at = 0
+    while at < d - m and row[at] == 0:
+        at += 1
+    if at == d - m:
         pivots[m] = -1
         return
+    pivot = free[at]
     pivots[m] = pivot
-    inverse = inverse_mod(row[pivot], p)
-    for c in range(d):
-        row[c] = (row[c] * inverse) % p
-        after[m, c] = row[c]
-    for j in range(m):
-        head = before[j, pivot]
-        if head == 0:
-            for c in range(d):
-                after[j, c] = before[j, c]
-        else:
-            head = p - head
-            for c in range(d):
-                after[j, c] = (before[j, c] + head * row[c]) % p
+    inverse = inverse_mod(row[at], p)
+    size = 0
+    for q in range(d - m):
+        if q == at:
+            continue
+        c = free[q]
+        value = (row[q] * inverse) % p
+        after[m, c] = value
+        for j in range(m):
+            after[j, c] = (before[j, c] + (p - before[j, pivot]) * value) % p
+        free_after[size] = c
+        size += 1
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def parallel_mod(p, one, two):
-    """Whether two reduced vectors are linearly dependent modulo p."""
-    d = one.shape[0]
+def parallel_mod(p, one, two, size):
+    """Whether the first ``size`` entries of two vectors are linearly dependent modulo p."""
     pivot = 0
-    while pivot < d and one[pivot] == 0:
+    while pivot < size and one[pivot] == 0:
         pivot += 1
-    if pivot == d:
-        return True
-    for c in range(d):
+    for c in range(pivot + 1, size):
         if (one[pivot] * two[c]) % p != (one[c] * two[pivot]) % p:
+            return False
+    for c in range(min(pivot, size)):
+        if pivot < size and two[c] != 0:
             return False
     return True

@@ -66,23 +66,26 @@ class Work(NamedTuple):
     phi: np.ndarray  # (D - 1, D)
     phi_beta: np.ndarray  # (D - 1, D)
     bounds: np.ndarray  # (D - 1, 9) errors and sizes by depth, see the constants below
-    covered: np.ndarray  # (D - 1, n) uint8
-    in_flat: np.ndarray  # (n,) uint8, rows of cl(S)
+    covered: np.ndarray  # (D - 1, W) uint64, bit l: row l is known not to be the smallest of its class
+    in_flat: np.ndarray  # (W,) uint64, bit l: row l lies in cl(S)
     flat_row: np.ndarray  # (n,) rows of cl(S) in order of absorption
     flat_lead: np.ndarray  # (n,) position in S of the element that absorbed it
     flat_sign: np.ndarray  # (n,) sign relative to that element
     flat_size: np.ndarray  # (D + 1,) sizes by depth
     path: np.ndarray  # (D,) elements of S, descending
     cursor: np.ndarray  # (D,) next candidate by depth
-    state: np.ndarray  # (4,) depth, last first element + 1, depth of the echelon forms, count of exact decisions
+    # state (6,): depth, end of the first elements, depth of the echelon forms, exact decisions, row reduced last, its depth
+    state: np.ndarray
     singles: np.ndarray  # (128 W,) float32, the rows of a leaf
-    words: np.ndarray  # (W,) uint64
+    words: np.ndarray  # (3, W) uint64: positive and near-zero rows at a vertex, rows with the orientation of k
+    masks: np.ndarray  # (2 D, W) uint64: rows of cl(S) by the element that absorbed them, with its sign or the opposite
     extra_row: np.ndarray  # (n,) rows decided one by one at a leaf
     extra_sign: np.ndarray  # (n,) +-1 relative to k, or +-2 absolute
     coefficient: np.ndarray  # (D + 1,) signs of the coefficients of phi on S
     echelon: np.ndarray  # (D, P, D, d) uint64
     pivots: np.ndarray  # (P, D)
-    reduced: np.ndarray  # (3, d) uint64
+    free: np.ndarray  # (D, P, d) columns without a pivot
+    reduced: np.ndarray  # (P + 1, d) uint64
     ids: np.ndarray  # (d,)
     matrix: np.ndarray  # (d, d) uint64
     digits: np.ndarray  # (P,) uint64
@@ -112,23 +115,39 @@ def cross_tolerance(k0, k1, ek, m0, m1, e):
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def depends(level, table, work, depth, s, row):
-    """Exactly: does ``row`` lie in the span of the first ``depth`` elements of the path and s."""
-    work.state[3] += 1
-    while work.state[2] < depth:
-        m = work.state[2]
-        for i in range(table.n_dependence):
-            if m > 0 and work.pivots[i, m - 1] < 0:
-                work.pivots[i, m] = -1
-            else:
-                extend_echelon(table, i, work.path[m], work.echelon[m, i], work.echelon[m + 1, i], work.pivots[i], m, work.reduced[2])
-        work.state[2] += 1
-    for i in range(table.n_dependence):
-        if depth > 0 and work.pivots[i, depth - 1] < 0:
+def depends(table, state, path, echelon, pivots, free, reduced, depth, s, row):
+    """Exactly: does ``row`` lie in the span of the first ``depth`` elements of the path and s.
+
+    Few arguments on purpose: it is called often, and every array of a tuple is passed by its fields.
+    """
+    state[3] += 1
+    d = table.rows.shape[2]
+    count = table.n_dependence
+    if state[2] < depth or state[4] != s or state[5] != depth:
+        while state[2] < depth:
+            m = state[2]
+            for i in range(count):
+                if m > 0 and pivots[i, m - 1] < 0:
+                    pivots[i, m] = -1
+                else:
+                    extend_echelon(
+                        table, i, path[m], echelon[m, i], echelon[m + 1, i], pivots[i], free[m, i], free[m + 1, i], m, reduced[count]
+                    )
+            state[2] += 1
+        for i in range(count):
+            if depth == 0:
+                for c in range(d):
+                    free[0, i, c] = c
+            elif pivots[i, depth - 1] < 0:
+                continue
+            reduce_row(table, i, s, echelon[depth, i], pivots[i], free[depth, i], depth, reduced[i])
+        state[4] = s
+        state[5] = depth
+    for i in range(count):
+        if depth > 0 and pivots[i, depth - 1] < 0:
             continue
-        reduce_row(table, i, s, work.echelon[depth, i], work.pivots[i], depth, work.reduced[0])
-        reduce_row(table, i, row, work.echelon[depth, i], work.pivots[i], depth, work.reduced[1])
-        if not parallel_mod(table.primes[i], work.reduced[0], work.reduced[1]):
+        reduce_row(table, i, row, echelon[depth, i], pivots[i], free[depth, i], depth, reduced[count])
+        if not parallel_mod(table.primes[i], reduced[i], reduced[count], d - depth):
             return False
     return True
 
@@ -198,7 +217,7 @@ def eliminate(level, work, depth, s):
         t = a[oq + s]
         if level.exact:
             for w in range(0, padded, 64):
-                minor64(a, oq + w, op + w, pivot, t, scale, b, ob + w)
+                minor64(a, oq + w, op + w, pivot, t, 1.0 / scale, b, ob + w)
         else:
             for w in range(0, padded, 64):
                 subtract64(a, oq + w, op + w, t / pivot, b, ob + w)
@@ -262,35 +281,43 @@ def absorb(level, table, work, depth, s, keep):
 
     Rows whose restricted entries are all within their error are candidates; each is proved to lie in cl(S + s) or not.
     """
-    n = level.n
     padded = 64 * level.n_words
     dims = level.dim - depth - 1
     b = work.rows[depth + 1]
     tol = work.bounds[depth + 1, ROW_E]
     size = work.flat_size[depth]
+    covered = work.covered[depth]
+    in_flat = work.in_flat
+    one = np.uint64(1)
+    covered[s >> 6] |= one << np.uint64(s & 63)
     if keep:
         work.flat_row[size] = s
         work.flat_lead[size] = depth
         work.flat_sign[size] = 1
-        work.in_flat[s] = 1
+        in_flat[s >> 6] |= one << np.uint64(s & 63)
         size += 1
     p = int(work.bounds[depth, PIVOT])
     pivot = work.rows[depth][p * padded + s]
     e = work.bounds[depth, ROW_E]
+    good = True
     for w in range(level.n_words):
-        mask = near64(b, 64 * w, tol)
+        mask = near64(b, 64 * w, tol) & ~(covered[w] | in_flat[w])
         for q in range(1, dims):
             mask &= near64(b, q * padded + 64 * w, tol)
+        if w == level.n_words - 1:
+            mask &= np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(padded - level.n)
+        if level.exact:
+            covered[w] |= mask
+            if not keep:
+                continue
         while mask != 0:
             l = 64 * w + lowest_bit(mask)
-            mask &= mask - np.uint64(1)
-            if l >= n:
-                break
-            if l == s or work.in_flat[l] or work.covered[depth, l]:
-                continue
-            if not level.exact and not depends(level, table, work, depth, s, l):
-                continue
-            work.covered[depth, l] = 1
+            bit = mask & (~mask + one)
+            mask ^= bit
+            if not level.exact:
+                if not depends(table, work.state, work.path, work.echelon, work.pivots, work.free, work.reduced, depth, s, l):
+                    continue
+                covered[w] |= bit
             if keep:
                 value = work.rows[depth][p * padded + l]
                 if abs(value) > e and abs(pivot) > e:
@@ -298,61 +325,72 @@ def absorb(level, table, work, depth, s, keep):
                 else:
                     work.path[depth] = s
                     sign = coefficient_sign(level, table, work, depth + 1, -1, l, depth)
-                    if sign == 0:
-                        return False
+                    good = good and sign != 0
                 work.flat_row[size] = l
                 work.flat_lead[size] = depth
                 work.flat_sign[size] = sign
-                work.in_flat[l] = 1
+                in_flat[w] |= bit
                 size += 1
                 for q in range(dims):
                     b[q * padded + l] = 0.0
     if keep:
         work.flat_size[depth + 1] = size
-    return True
+    return good
 
 
-@njit(cache=True, nogil=True, _nrt=False)
-def resolve_zeros(level, table, work, depth, k, tol, with_signs):
+@njit(cache=True, nogil=True, _nrt=False, inline="always")
+def resolve_zeros(level, table, work, depth, k, with_signs):
     """At a leaf with more near-zeros than expected: prove each; returns their number, or -1 when flags fail.
 
-    Rows of cl(S + k) become covered; ``extra_sign`` is their sign relative to k (+-1).  A row that is near zero but
+    Rows of cl(S + k) become covered; ``extra_sign`` is their sign relative to k (+-1).  In exact mode whole words are
+    treated at once and none is counted: ``words[1]`` keeps these rows and ``words[2]`` those on the side of k.  A row that is near zero but
     independent gets its coefficient on row 0 from determinants (+-2, relative to the sign of phi's coefficient).
     """
-    n = level.n
     padded = 64 * level.n_words
     a = work.rows[depth]
     k0, k1 = a[k], a[padded + k]
     e = work.bounds[depth, ROW_E]
     q = 0 if abs(k0) >= abs(k1) else padded
     count = 0
+    good = True
+    covered = work.covered[depth]
+    in_flat = work.in_flat
+    one = np.uint64(1)
     for w in range(level.n_words):
-        _, mask = cross64(a, 64 * w, padded + 64 * w, k0, k1, tol)
+        mask = work.words[1, w] & ~in_flat[w]
+        if w == k >> 6:
+            mask &= ~(one << np.uint64(k & 63))
+        if w == level.n_words - 1:
+            mask &= np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(padded - level.n)
+        if level.exact:
+            covered[w] |= mask
+            if with_signs:
+                work.words[1, w] = mask
+                work.words[2, w], _ = cross64(a, 0, q + 64 * w, 1.0 if a[q + k] > 0.0 else -1.0, 0.0, 0.0)
+            continue
         while mask != 0:
             l = 64 * w + lowest_bit(mask)
-            mask &= mask - np.uint64(1)
-            if l >= n:
-                break
-            if l == k or work.in_flat[l]:
-                continue
+            bit = mask & (~mask + one)
+            mask ^= bit
             sign = 0
-            if not work.covered[depth, l] and (level.exact or depends(level, table, work, depth, k, l)):
-                work.covered[depth, l] = 1
+            dependent = False
+            if covered[w] & bit == 0:
+                dependent = depends(table, work.state, work.path, work.echelon, work.pivots, work.free, work.reduced, depth, k, l)
+            if dependent:
+                covered[w] |= bit
                 if with_signs:
                     if abs(a[q + l]) > e and abs(a[q + k]) > e:
                         sign = 1 if (a[q + l] > 0.0) == (a[q + k] > 0.0) else -1
                     else:
                         sign = coefficient_sign(level, table, work, depth, k, l, 1)
-                        if sign == 0:
-                            return -1
+                        good = good and sign != 0
             elif with_signs:
                 sign = 2 * coefficient_sign(level, table, work, depth, k, l, 0)
-                if sign == 0:
-                    return -1
+                good = good and sign != 0
             work.extra_row[count] = l
             work.extra_sign[count] = sign
             count += 1
-    return count
+    return count if good else -1
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -443,10 +481,11 @@ def leaf(level, table, work, mode, out, bases, start):
     exact = level.exact
     a = work.rows[depth]
     covered = work.covered[depth]
-    words = work.words
+    words, zeros = work.words[0], work.words[1]
     beta = work.beta[depth]
     phi_beta = work.phi_beta[depth]
     signs = work.coefficient
+    masks, flat_words, sides = work.masks, work.in_flat, work.words[2]
     flat_row, flat_lead, flat_sign = work.flat_row, work.flat_lead, work.flat_sign
     limit = work.path[depth - 1] if depth > 0 else n
     bound = work.bounds[depth]
@@ -461,13 +500,19 @@ def leaf(level, table, work, mode, out, bases, start):
     expected = padded - n + in_flat + 1
     tail = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(padded - n)
     one = np.uint64(1)
+    by_masks = mode != COUNT and in_flat > depth * n_words
+    if by_masks:
+        masks[: 2 * depth] = 0
+        for i in range(in_flat):
+            l = flat_row[i]
+            masks[2 * flat_lead[i] + (0 if flat_sign[i] > 0 else 1), l >> 6] |= one << np.uint64(l & 63)
     singles = work.singles
     if n_words >= SINGLE_WORDS:
         for w in range(0, 2 * padded, 64):
             narrow64(a, w, singles, w)
     k = work.cursor[depth]
     while k < limit:
-        if covered[k]:
+        if (covered[k >> 6] >> np.uint64(k & 63)) & one != 0:
             k += 1
             continue
         if k > 0 and mode != COUNT and start >= out.shape[0]:
@@ -487,16 +532,18 @@ def leaf(level, table, work, mode, out, bases, start):
                     singles, 64 * w, padded + 64 * w, np.float32(k0), np.float32(k1), np.float32(wide)
                 )
                 words[w] = positive
+                zeros[w] = mask
                 near += popcount(mask)
         if near != expected:
             near = 0
             for w in range(n_words):
                 positive, mask = cross64(a, 64 * w, padded + 64 * w, k0, k1, tol)
                 words[w] = positive
+                zeros[w] = mask
                 near += popcount(mask)
         extras = 0
         if near != expected:
-            extras = resolve_zeros(level, table, work, depth, k, tol, mode != COUNT and k > 0)
+            extras = resolve_zeros(level, table, work, depth, k, mode != COUNT and k > 0)
             if extras < 0:
                 return NOT_GENERIC, start
         if k == 0:
@@ -541,12 +588,23 @@ def leaf(level, table, work, mode, out, bases, start):
             out[start, k >> 6] |= one << np.uint64(k & 63)
         else:
             out[start, k >> 6] &= ~(one << np.uint64(k & 63))
-        for i in range(in_flat):
-            l = flat_row[i]
-            if flat_sign[i] * signs[2 + flat_lead[i]] > 0:
-                out[start, l >> 6] |= one << np.uint64(l & 63)
-            else:
-                out[start, l >> 6] &= ~(one << np.uint64(l & 63))
+        if by_masks:
+            for w in range(n_words):
+                word = out[start, w] & ~flat_words[w]
+                for i in range(depth):
+                    word |= masks[2 * i + (0 if signs[2 + i] > 0 else 1), w]
+                out[start, w] = word
+        else:
+            for i in range(in_flat):
+                l = flat_row[i]
+                if flat_sign[i] * signs[2 + flat_lead[i]] > 0:
+                    out[start, l >> 6] |= one << np.uint64(l & 63)
+                else:
+                    out[start, l >> 6] &= ~(one << np.uint64(l & 63))
+        if exact and near != expected:
+            flip = np.uint64(0) if signs[1] > 0 else ~np.uint64(0)
+            for w in range(n_words):
+                out[start, w] = (out[start, w] & ~zeros[w]) | (zeros[w] & (sides[w] ^ flip))
         for i in range(extras):
             sign = work.extra_sign[i]
             set_bit(out[start], work.extra_row[i], sign * signs[1] if abs(sign) == 1 else sign * signs[0])
@@ -578,7 +636,7 @@ def search(level, table, work, mode, out, bases, start):
             continue
         s = work.cursor[depth]
         limit = work.state[1] if depth == 0 else work.path[depth - 1]
-        while s < limit and work.covered[depth, s]:
+        while s < limit and (work.covered[depth, s >> 6] >> np.uint64(s & 63)) & np.uint64(1) != 0:
             s += 1
         if s >= limit:
             depth = leave(work, depth)
@@ -608,7 +666,8 @@ def leave(work, depth):
     depth -= 1
     if depth >= 0:
         for i in range(work.flat_size[depth], work.flat_size[depth + 1]):
-            work.in_flat[work.flat_row[i]] = 0
+            l = work.flat_row[i]
+            work.in_flat[l >> 6] &= ~(np.uint64(1) << np.uint64(l & 63))
         work.state[2] = min(work.state[2], depth)
     return depth
 
