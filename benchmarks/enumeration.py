@@ -48,7 +48,10 @@ INSTANCES = {
     "gaussian 81 x 5": (lambda: gaussian(81, 5), cover(81, 5)),
     "grid {0,.5,1}^4 + bias (81 x 5)": (lambda: grid((0, 0.5, 1), 4), 797682),
     "grid 31 x 31 + bias (961 x 3)": (lambda: grid(np.arange(31) / 10, 2), 561834),
-    "resonance 6 (63 x 6)": (lambda: np.array(list(itertools.product((0, 1), repeat=6)), dtype=float)[1:], 1066044),
+    "resonance 6 (63 x 6)": (
+        lambda: np.array(list(itertools.product((0, 1), repeat=6)), dtype=float)[1:],
+        1066044,
+    ),
     "threshold 6 (64 x 7)": (lambda: grid((0, 1), 6), 15028134),
 }
 
@@ -110,7 +113,9 @@ def machine() -> dict:
     name = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        name = next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
     except (OSError, StopIteration):
         pass
     return {
@@ -121,15 +126,20 @@ def machine() -> dict:
         "numpy": np.__version__,
         "scipy": scipy.__version__,
         "numba": numba.__version__,
-        "highspy": getattr(highspy, "__version__", None) or __import__("importlib.metadata").metadata.version("highspy"),
+        "highspy": getattr(highspy, "__version__", None)
+        or __import__("importlib.metadata").metadata.version("highspy"),
     }
 
 
 def main(arguments=None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="leave out the largest instance")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "enumeration.json")
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).parent / "results" / "enumeration.json"
+    )
     options = parser.parse_args(arguments)
 
     start = time.perf_counter()
@@ -139,7 +149,9 @@ def main(arguments=None) -> None:
     print(f"first calls (compilation or its cache): {compiled:.2f} s")
 
     results = []
-    print(f"{'instance':34} {'cells':>10} {'best s':>9} {'median s':>9} {'Mcells/s':>9} {'count s':>8} {'2 threads s':>11}")
+    print(
+        f"{'instance':34} {'cells':>10} {'best s':>9} {'median s':>9} {'Mcells/s':>9} {'count s':>8} {'2 threads s':>11}"
+    )
     for name, (make, expected) in INSTANCES.items():
         if options.quick and expected > 10_000_000:
             continue
@@ -158,7 +170,9 @@ def main(arguments=None) -> None:
         }  # fmt: skip
         results.append(entry)
         rate = expected / min(one) / 1e6
-        print(f"{name:34} {expected:10d} {min(one):9.4f} {statistics.median(one):9.4f} {rate:9.1f} {min(count):8.4f} {min(two):11.4f}")
+        print(
+            f"{name:34} {expected:10d} {min(one):9.4f} {statistics.median(one):9.4f} {rate:9.1f} {min(count):8.4f} {min(two):11.4f}"
+        )
 
     X = gaussian(30, 4)
     ours, seconds = timed(lambda: enumerate_cells(X), 20 * options.repeats)
@@ -166,11 +180,17 @@ def main(arguments=None) -> None:
     cells, programs = tree_of_linear_programs(X)
     rival = time.perf_counter() - start
     if not cells == len(ours) == cover(30, 4):
-        raise SystemExit(f"the rival found {cells} cells, we found {len(ours)}, theory says {cover(30, 4)}")
+        raise SystemExit(
+            f"the rival found {cells} cells, we found {len(ours)}, theory says {cover(30, 4)}"
+        )
     ratio = rival / min(seconds)
-    print(f"\ngaussian 30 x 4, {cells} cells: {min(seconds):.5f} s here, {rival:.2f} s for {programs} linear programs: {ratio:.0f} times")
+    print(
+        f"\ngaussian 30 x 4, {cells} cells: {min(seconds):.5f} s here, {rival:.2f} s for {programs} linear programs: {ratio:.0f} times"
+    )
     big = next(e for e in results if e["instance"] == "gaussian 300 x 4")["cells_per_second"]
-    print(f"rates: {cells / rival:.0f} cells/s for the tree; here {cells / min(seconds):.3g}/s, {big:.3g}/s at 300 x 4")
+    print(
+        f"rates: {cells / rival:.0f} cells/s for the tree; here {cells / min(seconds):.3g}/s, {big:.3g}/s at 300 x 4"
+    )
 
     report = {
         "command": " ".join(["python", "benchmarks/enumeration.py", *(sys.argv[1:] if arguments is None else arguments)]),

@@ -13,7 +13,7 @@ from numbers import Real
 
 import numpy as np
 
-from ..errors import InvalidProblem
+from measurelp.errors import InvalidProblem
 
 NUMBERS = ("decimal", "binary")
 
@@ -29,24 +29,40 @@ def checked_matrix(X, name: str = "X", numbers: str = "decimal") -> np.ndarray:
     try:
         found = np.asarray(X)
     except ValueError as error:
-        raise InvalidProblem(f"{name} must be a matrix of numbers, but it cannot be read as an array: {error}") from error
+        raise InvalidProblem(
+            f"{name} must be a matrix of numbers, but it cannot be read as an array: {error}"
+        ) from error
     if found.ndim != 2:
-        raise InvalidProblem(f"{name} must be two-dimensional (rows are data points), but it has shape {found.shape}; reshape it")
+        raise InvalidProblem(
+            f"{name} must be two-dimensional (rows are data points), but it has shape {found.shape}; reshape it"
+        )
     if found.size == 0:
-        raise InvalidProblem(f"{name} must not be empty, but it has shape {found.shape}; pass at least one row and one column")
+        raise InvalidProblem(
+            f"{name} must not be empty, but it has shape {found.shape}; pass at least one row and one column"
+        )
     if found.dtype.kind not in "biufO":
-        raise InvalidProblem(f"{name} must hold real numbers, but its dtype is {found.dtype}; convert it to float")
+        raise InvalidProblem(
+            f"{name} must hold real numbers, but its dtype is {found.dtype}; convert it to float"
+        )
     if found.dtype.kind == "O" and not all(isinstance(v, Real) for v in found.ravel()):
-        raise InvalidProblem(f"{name} must hold real numbers, but it is an array of other objects; convert it to float")
+        raise InvalidProblem(
+            f"{name} must hold real numbers, but it is an array of other objects; convert it to float"
+        )
     if numbers == "decimal" and found.dtype.kind == "f" and found.dtype.itemsize < 8:
-        found = found.astype(str)  # the shortest decimal that prints a float32 is a decimal of double precision
+        found = found.astype(
+            str
+        )  # the shortest decimal that prints a float32 is a decimal of double precision
     try:
         matrix = np.array(found, dtype=np.float64, order="C")
     except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidProblem(f"{name} must hold real numbers, but some entries cannot be converted: {error}") from error
+        raise InvalidProblem(
+            f"{name} must hold real numbers, but some entries cannot be converted: {error}"
+        ) from error
     if not np.isfinite(matrix).all():
         i, j = np.argwhere(~np.isfinite(matrix))[0]
-        raise InvalidProblem(f"{name} must be finite, but entry ({i}, {j}) is {matrix[i, j]}; remove or impute such rows")
+        raise InvalidProblem(
+            f"{name} must be finite, but entry ({i}, {j}) is {matrix[i, j]}; remove or impute such rows"
+        )
     if found.dtype.kind in "iuO":
         for i, j in np.argwhere(np.abs(matrix) >= 2.0**53):
             if isinstance(found[i, j], (int, np.integer)) and int(matrix[i, j]) != int(found[i, j]):
@@ -78,7 +94,7 @@ def _short_decimals(column: np.ndarray) -> tuple[list[int], int] | None:
             return None
         if (scaled / 10.0**k == column).all():
             return [int(v) for v in scaled.tolist()], k
-        if k == 2 and not (np.rint(column[0] * 1e12) / 1e12 == column[0]):
+        if k == 2 and np.rint(column[0] * 1000000000000.0) / 1000000000000.0 != column[0]:
             return None
     return None
 
@@ -108,7 +124,9 @@ def _binaries(column: np.ndarray) -> tuple[list[int], Fraction]:
     integers = [int(v) for v in (mantissa * 2.0**53).tolist()]
     shifts = (exponent - 53).tolist()
     low = min(e for m, e in zip(integers, shifts, strict=True) if m)
-    return [m << (e - low) if m else 0 for m, e in zip(integers, shifts, strict=True)], Fraction(2) ** low
+    return [m << (e - low) if m else 0 for m, e in zip(integers, shifts, strict=True)], Fraction(
+        2
+    ) ** low
 
 
 def integer_column(column: np.ndarray, numbers: str) -> tuple[list[int], Fraction]:

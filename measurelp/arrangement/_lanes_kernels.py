@@ -37,7 +37,9 @@ if numba.config.DISABLE_JIT:
     def subtract64(values, first, second, ratio, out, target):
         """``out[target + l] = values[first + l] - ratio * values[second + l]`` for 64 values."""
         with np.errstate(all="ignore"):
-            out[target : target + 64] = values[first : first + 64] - ratio * values[second : second + 64]
+            out[target : target + 64] = (
+                values[first : first + 64] - ratio * values[second : second + 64]
+            )
 
     def minor64(values, first, second, pivot, entry, inverse, out, target):
         """``out[target + l] = rint((pivot * values[first + l] - entry * values[second + l]) * inverse)`` for 64 values."""
@@ -86,7 +88,9 @@ else:
             one = _load(context, builder, signature.args[0], args[0], args[1])
             two = _load(context, builder, signature.args[0], args[0], args[2])
             product = builder.fneg(builder.fmul(_splat(builder, args[4]), one))
-            c = _vector_call(builder, "llvm.fmuladd." + suffix, [_splat(builder, args[3]), two, product])
+            c = _vector_call(
+                builder, "llvm.fmuladd." + suffix, [_splat(builder, args[3]), two, product]
+            )
             bound = _splat(builder, args[5])
             positive = builder.bitcast(builder.fcmp_ordered(">", c, bound), _WORD)
             size = _vector_call(builder, "llvm.fabs." + suffix, [c])
@@ -116,7 +120,9 @@ else:
         def codegen(context, builder, signature, args):
             one = _load(context, builder, signature.args[0], args[0], args[1])
             size = _vector_call(builder, "llvm.fabs.v64f64", [one])
-            return builder.bitcast(builder.fcmp_unordered("<=", size, _splat(builder, args[2])), _WORD)
+            return builder.bitcast(
+                builder.fcmp_unordered("<=", size, _splat(builder, args[2])), _WORD
+            )
 
         return types.uint64(values, types.int64, types.float64), codegen
 
@@ -130,7 +136,9 @@ else:
         """Round 64 doubles to single precision."""
 
         def codegen(context, builder, signature, args):
-            lanes = builder.fptrunc(_load(context, builder, signature.args[0], args[0], args[1]), _SINGLES)
+            lanes = builder.fptrunc(
+                _load(context, builder, signature.args[0], args[0], args[1]), _SINGLES
+            )
             pointer = context.make_array(signature.args[2])(context, builder, args[2]).data
             pointer = builder.bitcast(builder.gep(pointer, [args[3]]), _SINGLES.as_pointer())
             builder.store(lanes, pointer, align=4)
@@ -150,7 +158,9 @@ else:
             _store(context, builder, signature.args[4], args[4], args[5], lanes)
             return context.get_dummy_value()
 
-        return types.void(values, types.int64, types.int64, types.float64, out, types.int64), codegen
+        return types.void(
+            values, types.int64, types.int64, types.float64, out, types.int64
+        ), codegen
 
     @intrinsic
     def minor64(typingctx, values, first, second, pivot, entry, inverse, out, target):
@@ -160,8 +170,12 @@ else:
             one = _load(context, builder, signature.args[0], args[0], args[1])
             two = _load(context, builder, signature.args[0], args[0], args[2])
             product = builder.fneg(builder.fmul(_splat(builder, args[4]), two))
-            minors = _vector_call(builder, "llvm.fmuladd.v64f64", [_splat(builder, args[3]), one, product])
-            lanes = _vector_call(builder, "llvm.rint.v64f64", [builder.fmul(minors, _splat(builder, args[5]))])
+            minors = _vector_call(
+                builder, "llvm.fmuladd.v64f64", [_splat(builder, args[3]), one, product]
+            )
+            lanes = _vector_call(
+                builder, "llvm.rint.v64f64", [builder.fmul(minors, _splat(builder, args[5]))]
+            )
             _store(context, builder, signature.args[6], args[6], args[7], lanes)
             return context.get_dummy_value()
 

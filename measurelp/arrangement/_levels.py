@@ -14,7 +14,8 @@ import numpy as np
 
 from ._modular import residue_table
 from ._modular_kernels import Residues
-from ._search_kernels import (
+from ._restriction_kernels import step_error
+from ._search_state import (
     BETA_E,
     BETA_M,
     PHI_BETA_E,
@@ -27,7 +28,6 @@ from ._search_kernels import (
     Level,
     U,
     Work,
-    step_error,
 )
 from .arrangement import Arrangement
 
@@ -98,7 +98,9 @@ def _flags(columns, seed) -> tuple[np.ndarray, list[list[int]], list[int]]:
     return np.array([[ldexp(v, -_FLAG_BITS) for v in draw] for draw in draws]), integers, shifts
 
 
-def equilibrated_vectors(arrangement: Arrangement, seed: int) -> tuple[np.ndarray, np.ndarray, list[list[int]]]:
+def equilibrated_vectors(
+    arrangement: Arrangement, seed: int
+) -> tuple[np.ndarray, np.ndarray, list[list[int]]]:
     """Lines and flags (n_lines + rank, rank) in equilibrated coordinates, the column exponents, the integer flags."""
     scaled, columns, _ = _equilibrated(arrangement.lines)
     flags, integers, _ = _flags(columns, seed)
@@ -124,14 +126,28 @@ def lowered(arrangement: Arrangement, seed: int) -> tuple[list[Level], Residues]
         greatest = max(shifts)
         phi = np.array([ldexp(v, s - greatest) for v, s in zip(flags[d - 1], shifts, strict=True)])
         size, phi_size = float(np.abs(integers).max()), float(np.abs(phi).max())
-        levels.append(Level(n, n_words, d, d, True, _padded(integers, n_words), phi, 0.0, 0.0, size, phi_size))
+        levels.append(
+            Level(n, n_words, d, d, True, _padded(integers, n_words), phi, 0.0, 0.0, size, phi_size)
+        )
     rows, row_error, flag_error = scaled, 0.0 if exact else 1.01 * U, 0.0
     for dim in range(d, 0, -1):
         size, flag_size = float(np.abs(rows).max()), float(np.abs(flags).max())
         if dim < d or not levels:
             phi = flags[dim - 1].copy()
             levels.append(
-                Level(n, n_words, dim, d, False, _padded(rows, n_words), phi, row_error, flag_error, size, flag_size)
+                Level(
+                    n,
+                    n_words,
+                    dim,
+                    d,
+                    False,
+                    _padded(rows, n_words),
+                    phi,
+                    row_error,
+                    flag_error,
+                    size,
+                    flag_size,
+                )
             )
         if dim == 1:
             break

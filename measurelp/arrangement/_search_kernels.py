@@ -20,322 +20,36 @@ exact mode (small integers) the restricted entries are integer minors, e = 0 and
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
-from ._lanes_kernels import cross64, cross64_single, lowest_bit, minor64, narrow64, near64, popcount, subtract64
-from ._modular_kernels import determinant_sign, extend_echelon, parallel_mod, reduce_row
+from ._lanes_kernels import cross64, cross64_single, lowest_bit, narrow64, popcount
+from ._modular_kernels import determinant_sign
+from ._restriction_kernels import (
+    absorb,
+    coefficient_sign,
+    cross_tolerance,
+    depends,
+    eliminate,
+    update_coefficients,
+)
+from ._search_state import (
+    BASES,
+    BETA_E,
+    COUNT,
+    DONE,
+    FULL,
+    NOT_GENERIC,
+    PHI_BETA_E,
+    PHI_E,
+    ROW_E,
+    ROW_M,
+    U_SINGLE,
+    UP,
+    U,
+)
 
-U = 2.0**-53
-U_SINGLE = 2.0**-24
 SINGLE_WORDS = 3  # from so many words on, a single-precision pass goes first
-UP = 1.0 + 1e-9  # inflates every bound to cover the rounding of its own evaluation
-
-DONE = 0
-FULL = 1
-NOT_GENERIC = 2
-
-COUNT = 0
-SIGNS = 1
-BASES = 2
-
-
-class Level(NamedTuple):
-    """The rows restricted to V_D and the functional phi_D there."""
-
-    n: int  # rows
-    n_words: int  # ceil(n / 64)
-    dim: int  # D
-    rank: int  # d
-    exact: bool  # entries are integers whose minors stay exact in float64
-    rows: np.ndarray  # (D * 64 * n_words,) one padded stretch per coordinate
-    phi: np.ndarray  # (D,)
-    row_error: float
-    phi_error: float
-    row_max: float
-    phi_max: float
-
-
-class Work(NamedTuple):
-    """Scratch of one search; the whole state lives here, so that a search can stop at a full buffer and go on."""
-
-    rows: np.ndarray  # (D - 1, D * 64 W) restricted rows by depth, flattened
-    beta: np.ndarray  # (D - 1, D, n) coefficients on the elements of S
-    phi: np.ndarray  # (D - 1, D)
-    phi_beta: np.ndarray  # (D - 1, D)
-    bounds: np.ndarray  # (D - 1, 9) errors and sizes by depth, see the constants below
-    covered: np.ndarray  # (D - 1, W) uint64, bit l: row l is known not to be the smallest of its class
-    in_flat: np.ndarray  # (W,) uint64, bit l: row l lies in cl(S)
-    flat_row: np.ndarray  # (n,) rows of cl(S) in order of absorption
-    flat_lead: np.ndarray  # (n,) position in S of the element that absorbed it
-    flat_sign: np.ndarray  # (n,) sign relative to that element
-    flat_size: np.ndarray  # (D + 1,) sizes by depth
-    path: np.ndarray  # (D,) elements of S, descending
-    cursor: np.ndarray  # (D,) next candidate by depth
-    # state (6,): depth, end of the first elements, depth of the echelon forms, exact decisions, row reduced last, its depth
-    state: np.ndarray
-    singles: np.ndarray  # (128 W,) float32, the rows of a leaf
-    words: np.ndarray  # (3, W) uint64: positive and near-zero rows at a vertex, rows with the orientation of k
-    masks: np.ndarray  # (2 D, W) uint64: rows of cl(S) by the element that absorbed them, with its sign or the opposite
-    extra_row: np.ndarray  # (n,) rows decided one by one at a leaf
-    extra_sign: np.ndarray  # (n,) +-1 relative to k, or +-2 absolute
-    coefficient: np.ndarray  # (D + 1,) signs of the coefficients of phi on S
-    echelon: np.ndarray  # (D, P, D, d) uint64
-    pivots: np.ndarray  # (P, D)
-    free: np.ndarray  # (D, P, d) columns without a pivot
-    reduced: np.ndarray  # (P + 1, d) uint64
-    ids: np.ndarray  # (d,)
-    matrix: np.ndarray  # (d, d) uint64
-    digits: np.ndarray  # (P,) uint64
-
-
-ROW_E, PHI_E, ROW_M, PHI_M, SCALE, BETA_E, PHI_BETA_E, BETA_M, PIVOT = range(9)
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def step_error(e, e_pivot, size, pivot, ratio):
-    """Error of ``x'_q = (x_q P - x_p t_q) / Q`` for computed data, ``|t_q| <= |P|``, Q taken as exact, ``ratio = |P / Q|``.
-
-    Exact minus exact: ``|x_q P - x^_q P^|`` and ``|x_p t_q - x^_p t^_q|`` are at most ``e |P^| + size e_t + e e_t``
-    each.  Rounding: two products (u each), one difference and one division of terms at most ``size |P|``: in all
-    below ``6.1 u size |P|``; the quotient form ``x_q - x_p (t_q / P)`` has the same bound.  An additional 1e-290
-    stands for underflow.  A pivot that may vanish gives inf.
-    """
-    if not (abs(pivot) > 2.0 * e_pivot):
-        return np.inf
-    return ratio * (2.0 * (e + (size + e) * (e_pivot / abs(pivot))) + 6.1 * U * size) * UP + 1e-290
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def cross_tolerance(k0, k1, ek, m0, m1, e):
-    """Error of ``k0 l1 - k1 l0``, |l| <= (m0, m1): exact minus exact, then two products and one difference (3u)."""
-    return (ek * (m0 + m1) + e * (abs(k0) + abs(k1)) + 2.0 * e * ek + 3.0 * U * (abs(k0) * m1 + abs(k1) * m0)) * UP + 1e-290
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def depends(table, state, path, echelon, pivots, free, reduced, depth, s, row):
-    """Exactly: does ``row`` lie in the span of the first ``depth`` elements of the path and s.
-
-    Few arguments on purpose: it is called often, and every array of a tuple is passed by its fields.
-    """
-    state[3] += 1
-    d = table.rows.shape[2]
-    count = table.n_dependence
-    if state[2] < depth or state[4] != s or state[5] != depth:
-        while state[2] < depth:
-            m = state[2]
-            for i in range(count):
-                if m > 0 and pivots[i, m - 1] < 0:
-                    pivots[i, m] = -1
-                else:
-                    extend_echelon(
-                        table, i, path[m], echelon[m, i], echelon[m + 1, i], pivots[i], free[m, i], free[m + 1, i], m, reduced[count]
-                    )
-            state[2] += 1
-        for i in range(count):
-            if depth == 0:
-                for c in range(d):
-                    free[0, i, c] = c
-            elif pivots[i, depth - 1] < 0:
-                continue
-            reduce_row(table, i, s, echelon[depth, i], pivots[i], free[depth, i], depth, reduced[i])
-        state[4] = s
-        state[5] = depth
-    for i in range(count):
-        if depth > 0 and pivots[i, depth - 1] < 0:
-            continue
-        reduce_row(table, i, row, echelon[depth, i], pivots[i], free[depth, i], depth, reduced[count])
-        if not parallel_mod(table.primes[i], reduced[i], reduced[count], d - depth):
-            return False
-    return True
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def coefficient_sign(level, table, work, depth, k, new, position):
-    """Exact sign of the coefficient of vector ``new`` on element ``position`` of a basis; 0 when flags are not generic.
-
-    The basis is (0, k, path..., flags phi_d ... phi_{D+1}) for a leaf: position 0 is row 0, 1 is k, 2 + i is path[i].
-    With k < 0 it is (path..., flags phi_d, phi_{d-1}, ...) filled up to d vectors: position i is path[i].
-    """
-    work.state[3] += 1
-    ids = work.ids
-    size = 0
-    if k >= 0:
-        ids[0] = 0
-        ids[1] = k
-        size = 2
-    for i in range(depth):
-        ids[size] = work.path[i]
-        size += 1
-    flag = level.rank
-    while size < level.rank:
-        ids[size] = level.n + flag - 1
-        flag -= 1
-        size += 1
-    below = determinant_sign(table, ids, work.matrix, work.digits)
-    ids[position] = new
-    above = determinant_sign(table, ids, work.matrix, work.digits)
-    return above * below
-
-
-@njit(cache=True, nogil=True, _nrt=False, inline="always")
-def eliminate(level, work, depth, s):
-    """Restrict the rows, phi and the coefficients at ``depth`` to the hyperplane of row s; fills ``depth + 1``."""
-    n = level.n
-    padded = 64 * level.n_words
-    dims = level.dim - depth
-    a, b = work.rows[depth], work.rows[depth + 1]
-    bound, bound_next = work.bounds[depth], work.bounds[depth + 1]
-    p = 0
-    for q in range(1, dims):
-        if abs(a[q * padded + s]) > abs(a[p * padded + s]):
-            p = q
-    pivot = a[p * padded + s]
-    bound[PIVOT] = p
-    e, e_phi = bound[ROW_E], bound[PHI_E]
-    scale = bound[SCALE] if level.exact else pivot
-    usable = scale != 0.0 and pivot != 0.0
-    ratio = abs(pivot / scale) if usable else np.inf
-    bound_next[SCALE] = pivot
-    bound_next[ROW_E] = 0.0 if level.exact else (step_error(e, e, bound[ROW_M], pivot, 1.0) if usable else np.inf)
-    bound_next[PHI_E] = step_error(e_phi, e, bound[PHI_M], pivot, ratio) if usable else np.inf
-    bound_next[ROW_M] = 2.0 * bound[ROW_M] * ratio * UP
-    bound_next[PHI_M] = 2.0 * bound[PHI_M] * ratio * UP
-    if not usable:
-        b[: (dims - 1) * padded] = 0.0
-        work.phi[depth + 1, :] = 0.0
-        return
-    o = 0
-    op = p * padded
-    for q in range(dims):
-        if q == p:
-            continue
-        oq = q * padded
-        ob = o * padded
-        t = a[oq + s]
-        if level.exact:
-            for w in range(0, padded, 64):
-                minor64(a, oq + w, op + w, pivot, t, 1.0 / scale, b, ob + w)
-        else:
-            for w in range(0, padded, 64):
-                subtract64(a, oq + w, op + w, t / pivot, b, ob + w)
-        b[ob + s] = 0.0
-        work.phi[depth + 1, o] = (work.phi[depth, q] * pivot - work.phi[depth, p] * t) / scale
-        o += 1
-
-
-@njit(cache=True, nogil=True, _nrt=False, inline="always")
-def update_coefficients(level, work, depth, s):
-    """Gauss-Jordan step: coefficients of rows l < s and of phi on the elements of S + s, with error bounds.
-
-    ``g = x_lp / P`` is off by at most ``(e + |g| e_t) / (|P| - e_t) + u |g|``; an old coefficient becomes
-    ``beta - g beta_s``.
-    """
-    padded = 64 * level.n_words
-    a = work.rows[depth]
-    bound, bound_next = work.bounds[depth], work.bounds[depth + 1]
-    p = int(bound[PIVOT])
-    pivot = a[p * padded + s]
-    e, e_beta = bound[ROW_E], bound[BETA_E]
-    if not (abs(pivot) > 2.0 * e):
-        bound_next[BETA_E] = np.inf
-        bound_next[PHI_BETA_E] = np.inf
-        return
-    old, new = work.beta[depth], work.beta[depth + 1]
-    room = abs(pivot) - e
-    op = p * padded
-    head_row = a[op : op + padded]
-    g_row = new[depth]
-    for l in range(s):
-        g_row[l] = head_row[l] / pivot
-    largest = bound[ROW_M] / abs(pivot) * UP
-    g_phi = work.phi[depth, p] / pivot
-    head = 0.0
-    for i in range(depth):
-        t = old[i, s]
-        head = max(head, abs(t))
-        new_row, old_row = new[i], old[i]
-        for l in range(s):
-            new_row[l] = old_row[l] - g_row[l] * t
-        work.phi_beta[depth + 1, i] = work.phi_beta[depth, i] - g_phi * t
-    work.phi_beta[depth + 1, depth] = g_phi
-    e_g = (e + largest * e) / room + U * largest
-    size = bound[BETA_M]
-    bound_next[BETA_M] = max(largest, size + largest * head) * UP
-    e_new = e_beta + e_g * (head + e_beta) + largest * e_beta + 2.1 * U * (size + largest * head)
-    bound_next[BETA_E] = max(e_g, e_new) * UP + 1e-290
-    g = abs(g_phi)
-    e_g = (bound[PHI_E] + g * e) / room + U * g
-    size = 0.0
-    for i in range(depth):
-        size = max(size, abs(work.phi_beta[depth, i]))
-    e_new = bound[PHI_BETA_E] + e_g * (head + e_beta) + g * e_beta + 2.1 * U * (size + g * head)
-    bound_next[PHI_BETA_E] = max(e_g, e_new) * UP + 1e-290
-
-
-@njit(cache=True, nogil=True, _nrt=False, inline="always")
-def absorb(level, table, work, depth, s, keep):
-    """Cover the class of s at this depth; with ``keep`` also append it to cl(S). False when flags are not generic.
-
-    Rows whose restricted entries are all within their error are candidates; each is proved to lie in cl(S + s) or not.
-    """
-    padded = 64 * level.n_words
-    dims = level.dim - depth - 1
-    b = work.rows[depth + 1]
-    tol = work.bounds[depth + 1, ROW_E]
-    size = work.flat_size[depth]
-    covered = work.covered[depth]
-    in_flat = work.in_flat
-    one = np.uint64(1)
-    covered[s >> 6] |= one << np.uint64(s & 63)
-    if keep:
-        work.flat_row[size] = s
-        work.flat_lead[size] = depth
-        work.flat_sign[size] = 1
-        in_flat[s >> 6] |= one << np.uint64(s & 63)
-        size += 1
-    p = int(work.bounds[depth, PIVOT])
-    pivot = work.rows[depth][p * padded + s]
-    e = work.bounds[depth, ROW_E]
-    good = True
-    for w in range(level.n_words):
-        mask = near64(b, 64 * w, tol) & ~(covered[w] | in_flat[w])
-        for q in range(1, dims):
-            mask &= near64(b, q * padded + 64 * w, tol)
-        if w == level.n_words - 1:
-            mask &= np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(padded - level.n)
-        if level.exact:
-            covered[w] |= mask
-            if not keep:
-                continue
-        while mask != 0:
-            l = 64 * w + lowest_bit(mask)
-            bit = mask & (~mask + one)
-            mask ^= bit
-            if not level.exact:
-                if not depends(table, work.state, work.path, work.echelon, work.pivots, work.free, work.reduced, depth, s, l):
-                    continue
-                covered[w] |= bit
-            if keep:
-                value = work.rows[depth][p * padded + l]
-                if abs(value) > e and abs(pivot) > e:
-                    sign = 1 if (value > 0.0) == (pivot > 0.0) else -1
-                else:
-                    work.path[depth] = s
-                    sign = coefficient_sign(level, table, work, depth + 1, -1, l, depth)
-                    good = good and sign != 0
-                work.flat_row[size] = l
-                work.flat_lead[size] = depth
-                work.flat_sign[size] = sign
-                in_flat[w] |= bit
-                size += 1
-                for q in range(dims):
-                    b[q * padded + l] = 0.0
-    if keep:
-        work.flat_size[depth + 1] = size
-    return good
 
 
 @njit(cache=True, nogil=True, _nrt=False, inline="always")
@@ -366,7 +80,9 @@ def resolve_zeros(level, table, work, depth, k, with_signs):
             covered[w] |= mask
             if with_signs:
                 work.words[1, w] = mask
-                work.words[2, w], _ = cross64(a, 0, q + 64 * w, 1.0 if a[q + k] > 0.0 else -1.0, 0.0, 0.0)
+                work.words[2, w], _ = cross64(
+                    a, 0, q + 64 * w, 1.0 if a[q + k] > 0.0 else -1.0, 0.0, 0.0
+                )
             continue
         while mask != 0:
             l = 64 * w + lowest_bit(mask)
@@ -375,7 +91,18 @@ def resolve_zeros(level, table, work, depth, k, with_signs):
             sign = 0
             dependent = False
             if covered[w] & bit == 0:
-                dependent = depends(table, work.state, work.path, work.echelon, work.pivots, work.free, work.reduced, depth, k, l)
+                dependent = depends(
+                    table,
+                    work.state,
+                    work.path,
+                    work.echelon,
+                    work.pivots,
+                    work.free,
+                    work.reduced,
+                    depth,
+                    k,
+                    l,
+                )
             if dependent:
                 covered[w] |= bit
                 if with_signs:
@@ -450,7 +177,9 @@ def vertex_signs(level, table, work, depth, k):
         if den_ok and abs(value) > error * UP + 1e-290:
             signs[2 + i] = sign_den if value > 0.0 else -sign_den
         else:
-            signs[2 + i] = coefficient_sign(level, table, work, depth, k, level.n + level.dim - 1, 2 + i)
+            signs[2 + i] = coefficient_sign(
+                level, table, work, depth, k, level.n + level.dim - 1, 2 + i
+            )
             if signs[2 + i] == 0:
                 return 0
     # cross products a_k x a_l at l = 0 is -den; the sign of row 0 at the vertex is that of c_0
@@ -505,7 +234,9 @@ def leaf(level, table, work, mode, out, bases, start):
         masks[: 2 * depth] = 0
         for i in range(in_flat):
             l = flat_row[i]
-            masks[2 * flat_lead[i] + (0 if flat_sign[i] > 0 else 1), l >> 6] |= one << np.uint64(l & 63)
+            masks[2 * flat_lead[i] + (0 if flat_sign[i] > 0 else 1), l >> 6] |= one << np.uint64(
+                l & 63
+            )
     singles = work.singles
     if n_words >= SINGLE_WORDS:
         for w in range(0, 2 * padded, 64):
@@ -529,7 +260,12 @@ def leaf(level, table, work, mode, out, bases, start):
             near = 0
             for w in range(n_words):
                 positive, mask = cross64_single(
-                    singles, 64 * w, padded + 64 * w, np.float32(k0), np.float32(k1), np.float32(wide)
+                    singles,
+                    64 * w,
+                    padded + 64 * w,
+                    np.float32(k0),
+                    np.float32(k1),
+                    np.float32(wide),
                 )
                 words[w] = positive
                 zeros[w] = mask
@@ -558,7 +294,9 @@ def leaf(level, table, work, mode, out, bases, start):
         on_zero = f0 * k1 - f1 * k0
         size_k = abs(k0) + abs(k1)
         e_den = (e * (size_k + size_z) + 2.0 * e * e + 3.0 * U * size_k * size_z) * UP + 1e-290
-        e_zero = (e * size_f + e_phi * size_k + 2.0 * e * e_phi + 3.0 * U * size_k * size_f) * UP + 1e-290
+        e_zero = (
+            e * size_f + e_phi * size_k + 2.0 * e * e_phi + 3.0 * U * size_k * size_f
+        ) * UP + 1e-290
         certain = abs(den) > e_den and abs(on_zero) > e_zero and abs(on_k) > e_k
         factor = 1 if on_zero < 0.0 else -1
         signs[0] = 1 if (on_zero > 0.0) == (den > 0.0) else -1
@@ -607,7 +345,11 @@ def leaf(level, table, work, mode, out, bases, start):
                 out[start, w] = (out[start, w] & ~zeros[w]) | (zeros[w] & (sides[w] ^ flip))
         for i in range(extras):
             sign = work.extra_sign[i]
-            set_bit(out[start], work.extra_row[i], sign * signs[1] if abs(sign) == 1 else sign * signs[0])
+            set_bit(
+                out[start],
+                work.extra_row[i],
+                sign * signs[1] if abs(sign) == 1 else sign * signs[0],
+            )
         if mode == BASES:
             bases[start, 0] = 0
             bases[start, 1] = k
@@ -619,6 +361,18 @@ def leaf(level, table, work, mode, out, bases, start):
         k += 1
     work.cursor[depth] = 0
     return DONE, start
+
+
+@njit(cache=True, nogil=True, _nrt=False, inline="always")
+def leave(work, depth):
+    """Step back to the parent: the rows that its last element absorbed are free again."""
+    depth -= 1
+    if depth >= 0:
+        for i in range(work.flat_size[depth], work.flat_size[depth + 1]):
+            l = work.flat_row[i]
+            work.in_flat[l >> 6] &= ~(np.uint64(1) << np.uint64(l & 63))
+        work.state[2] = min(work.state[2], depth)
+    return depth
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -658,18 +412,6 @@ def search(level, table, work, mode, out, bases, start):
             work.cursor[depth] = 0
     work.state[0] = -1
     return DONE, start
-
-
-@njit(cache=True, nogil=True, _nrt=False, inline="always")
-def leave(work, depth):
-    """Step back to the parent: the rows that its last element absorbed are free again."""
-    depth -= 1
-    if depth >= 0:
-        for i in range(work.flat_size[depth], work.flat_size[depth + 1]):
-            l = work.flat_row[i]
-            work.in_flat[l >> 6] &= ~(np.uint64(1) << np.uint64(l & 63))
-        work.state[2] = min(work.state[2], depth)
-    return depth
 
 
 @njit(cache=True, nogil=True, _nrt=False)

@@ -38,7 +38,25 @@ def invert(m, v):
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def interior(lines, vectors, n, data, to_data, packed, bases, points, m, v, f, g, ratio, order, signs, w, failed):
+def interior(
+    lines,
+    vectors,
+    n,
+    data,
+    to_data,
+    packed,
+    bases,
+    points,
+    m,
+    v,
+    f,
+    g,
+    ratio,
+    order,
+    signs,
+    w,
+    failed,
+):
     """Points of all half-cells; ``failed[h] = 1`` where the signs of the data at the point are not certified.
 
     With the dual basis v_1, v_2, ... of the cell's basis, oriented by the signs of its rows, the point is

@@ -34,13 +34,22 @@ class CoordinateChange:
         for j, q in enumerate(self.kept):
             w[q] = Fraction(u[j]) / self.scale[j]
         if self.pivot >= 0:
-            w[self.pivot] -= sum((s * w[q] for s, q in zip(self.shift, self.kept, strict=True)), Fraction(0))
+            w[self.pivot] -= sum(
+                (s * w[q] for s, q in zip(self.shift, self.kept, strict=True)), Fraction(0)
+            )
         return w
 
     def matrix(self) -> np.ndarray:
         """The same map as a float64 matrix (n_columns, rank)."""
-        columns = [self.to_data([int(i == j) for i in range(len(self.kept))]) for j in range(len(self.kept))]
-        return np.array([[float(v) for v in column] for column in columns], dtype=float).reshape(len(self.kept), -1).T
+        columns = [
+            self.to_data([int(i == j) for i in range(len(self.kept))])
+            for j in range(len(self.kept))
+        ]
+        return (
+            np.array([[float(v) for v in column] for column in columns], dtype=float)
+            .reshape(len(self.kept), -1)
+            .T
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,18 +125,34 @@ class Arrangement:
         if len(kept) < data.shape[1]:
             lines = [tuple(line[q] for q in kept) for line in lines]
         change = CoordinateChange(
-            data.shape[1], tuple(kept), tuple(scale[q] for q in kept), tuple(shift[q] for q in kept), pivot
+            data.shape[1],
+            tuple(kept),
+            tuple(scale[q] for q in kept),
+            tuple(shift[q] for q in kept),
+            pivot,
         )
         line_of_row.setflags(write=False)
         orientation.setflags(write=False)
         return cls(
-            data, numbers, data.shape[0], len(lines), len(kept), line_of_row, orientation, tuple(lines), change
+            data,
+            numbers,
+            data.shape[0],
+            len(lines),
+            len(kept),
+            line_of_row,
+            orientation,
+            tuple(lines),
+            change,
         )
 
     def exact_row(self, i: int) -> list[Fraction]:
         """Row i of the data as the numbers it stands for."""
         values = self.data[i].tolist()
-        return [Fraction(repr(v)) for v in values] if self.numbers == "decimal" else [Fraction(v) for v in values]
+        return (
+            [Fraction(repr(v)) for v in values]
+            if self.numbers == "decimal"
+            else [Fraction(v) for v in values]
+        )
 
     def bound_cells(self) -> int:
         """Largest number of cells that ``n_lines`` hyperplanes of this rank can have: ``2 sum_{k<rank} C(n_lines-1, k)``.

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..status import Scope
+from measurelp.status import Scope
+
 from .arrangement import Arrangement
 
 _BLOCK_BYTES = 1 << 24
@@ -128,8 +129,14 @@ class Cells:
         lines, orientation = facts.line_of_row[nonzero], facts.orientation[nonzero]
         step = max(1, _BLOCK_BYTES // facts.n_rows)
         for at in range(0, len(packed), step):
-            octets = np.ascontiguousarray(packed[at : at + step]).astype("<u8", copy=False).view(np.uint8)
-            bits = np.unpackbits(octets, axis=1, bitorder="little")[:, : facts.n_lines].view(np.int8)
+            octets = (
+                np.ascontiguousarray(packed[at : at + step])
+                .astype("<u8", copy=False)
+                .view(np.uint8)
+            )
+            bits = np.unpackbits(octets, axis=1, bitorder="little")[:, : facts.n_lines].view(
+                np.int8
+            )
             out[at : at + step, nonzero] = (2 * bits[:, lines] - 1) * orientation
         return out
 

@@ -15,10 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import BudgetExceeded, InvalidProblem, MeasurelpError
-from ..status import Scope
+from measurelp.errors import BudgetExceeded, InvalidProblem, MeasurelpError
+from measurelp.status import Scope
+
 from ._levels import begin, lowered, new_work, work_bytes
-from ._search_kernels import BASES, COUNT, DONE, NOT_GENERIC, SIGNS, Level, last_cell, search
+from ._search_kernels import last_cell, search
+from ._search_state import BASES, COUNT, DONE, NOT_GENERIC, SIGNS, Level
 from .arrangement import Arrangement
 from .cells import Cells
 from .witness import interior_points
@@ -96,10 +98,14 @@ def enumerate_cells(
             return _complete(arrangement, seed, witness, jobs)
         except _NotGeneric:
             continue
-    raise MeasurelpError(f"no generic flags in {_SEEDS} draws: this should not happen, please report the data")
+    raise MeasurelpError(
+        f"no generic flags in {_SEEDS} draws: this should not happen, please report the data"
+    )
 
 
-def count_cells(X, *, numbers: str = "decimal", max_cells: int | None = None, n_jobs: int = 1) -> int:
+def count_cells(
+    X, *, numbers: str = "decimal", max_cells: int | None = None, n_jobs: int = 1
+) -> int:
     """Number of cells of the arrangement of the rows of X; nothing is stored.
 
     Parameters and errors as in `enumerate_cells`; ``max_cells`` bounds `Arrangement.bound_cells`.
@@ -182,19 +188,29 @@ def _check_budget(arrangement, max_cells, max_memory, witness, jobs) -> None:
     """Refuse before the work when the proved bound exceeds a budget."""
     bound = arrangement.bound_cells()
     found = f"{arrangement.n_lines} distinct hyperplanes of rank {arrangement.rank} can have {bound} cells"
-    advice = "use iter_cells (one block in memory at a time) or count_cells, sample, or raise the budget"
+    advice = (
+        "use iter_cells (one block in memory at a time) or count_cells, sample, or raise the budget"
+    )
     if max_cells is not None and bound > _checked_integer(max_cells, "max_cells", 1):
         raise BudgetExceeded(f"{found}, more than max_cells = {max_cells}; {advice}")
     if max_memory is None:
         max_memory = _physical_memory() // 2
-    elif isinstance(max_memory, bool) or not isinstance(max_memory, (int, float, np.number)) or not max_memory > 0:
-        raise InvalidProblem(f"max_memory must be a positive number of bytes, but it is {max_memory!r}")
+    elif (
+        isinstance(max_memory, bool)
+        or not isinstance(max_memory, (int, float, np.number))
+        or not max_memory > 0
+    ):
+        raise InvalidProblem(
+            f"max_memory must be a positive number of bytes, but it is {max_memory!r}"
+        )
     row = 8 * ((arrangement.n_lines + 63) // 64)
     if witness:
         row += 8 * arrangement.data.shape[1] + 4 * arrangement.rank
     need = (bound + 1) // 2 * row + jobs * work_bytes(arrangement.n_lines, max(arrangement.rank, 1))
     if need > max_memory:
-        raise BudgetExceeded(f"{found}, which may take {need} bytes, more than max_memory = {int(max_memory)}; {advice}")
+        raise BudgetExceeded(
+            f"{found}, which may take {need} bytes, more than max_memory = {int(max_memory)}; {advice}"
+        )
 
 
 # ---- running the search -----------------------------------------------------------------------------

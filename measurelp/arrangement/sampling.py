@@ -6,8 +6,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..errors import InvalidProblem
-from ..status import Scope
+from measurelp.errors import InvalidProblem
+from measurelp.status import Scope
+
 from ._exact_numbers import checked_matrix
 from .arrangement import Arrangement
 from .cells import Cells, packed_signs
@@ -51,9 +52,13 @@ def sample_cells(X, directions, *, numbers: str = "decimal") -> Cells:
     points = checked_matrix(directions, "directions", "binary")
     data = arrangement.data
     if points.shape[1] != data.shape[1]:
-        raise InvalidProblem(f"directions must have {data.shape[1]} columns like X, but it has shape {points.shape}")
+        raise InvalidProblem(
+            f"directions must have {data.shape[1]} columns like X, but it has shape {points.shape}"
+        )
     if arrangement.rank == 0:
-        return Cells(arrangement, np.zeros((1, 0), dtype=np.uint64), Scope.SAMPLED, points[:1].copy())
+        return Cells(
+            arrangement, np.zeros((1, 0), dtype=np.uint64), Scope.SAMPLED, points[:1].copy()
+        )
     rows = np.zeros(arrangement.n_lines, dtype=np.int64)
     found = np.flatnonzero(arrangement.orientation)[::-1]
     rows[arrangement.line_of_row[found]] = found
@@ -80,6 +85,8 @@ def _signs(arrangement, normals, rows, block) -> np.ndarray:
     signs = np.where(certain, np.sign(values), 0.0).astype(np.int8)
     for i, l in zip(*np.nonzero(~certain), strict=True):
         row = arrangement.exact_row(int(rows[l]))
-        value = sum((x * Fraction(w) for x, w in zip(row, block[i].tolist(), strict=True)), Fraction(0))
+        value = sum(
+            (x * Fraction(w) for x, w in zip(row, block[i].tolist(), strict=True)), Fraction(0)
+        )
         signs[i, l] = ((value > 0) - (value < 0)) * arrangement.orientation[rows[l]]
     return signs

@@ -11,7 +11,9 @@ from ._witness_kernels import interior
 from .arrangement import Arrangement
 
 
-def interior_points(arrangement: Arrangement, seed: int, packed: np.ndarray, bases: np.ndarray) -> np.ndarray:
+def interior_points(
+    arrangement: Arrangement, seed: int, packed: np.ndarray, bases: np.ndarray
+) -> np.ndarray:
     """Points inside the half-cells ``packed`` found with the flags of ``seed``, shape (H, d), rows of NaN where none was.
 
     Every point is certified: the signs of the data, read as `Arrangement.numbers` says, at the returned doubles are
@@ -27,14 +29,37 @@ def interior_points(arrangement: Arrangement, seed: int, packed: np.ndarray, bas
     row_of_line[arrangement.line_of_row[::-1][seen]] = np.arange(arrangement.n_rows)[::-1][seen]
     data = arrangement.data[row_of_line] * arrangement.orientation[row_of_line][:, None]
     with np.errstate(all="ignore"):
-        to_data = np.ldexp(arrangement.coordinates.matrix(), -np.clip(exponents, -2000, 2000).astype(np.int32)[None, :])
+        to_data = np.ldexp(
+            arrangement.coordinates.matrix(),
+            -np.clip(exponents, -2000, 2000).astype(np.int32)[None, :],
+        )
     half = len(packed)
     points = np.empty((half, data.shape[1]))
     failed = np.zeros(half, dtype=np.uint8)
     ratio = np.empty(n)
-    scratch = np.empty((d, d)), np.empty((d, d)), np.empty(n), np.empty(n), ratio, ratio.view(np.int64), np.empty(n), np.empty(d)
+    scratch = (
+        np.empty((d, d)),
+        np.empty((d, d)),
+        np.empty(n),
+        np.empty(n),
+        ratio,
+        ratio.view(np.int64),
+        np.empty(n),
+        np.empty(d),
+    )
     lines = np.ascontiguousarray(vectors[:n].T)
-    interior(lines, vectors, n, np.ascontiguousarray(data.T), to_data, packed, bases, points, *scratch, failed)
+    interior(
+        lines,
+        vectors,
+        n,
+        np.ascontiguousarray(data.T),
+        to_data,
+        packed,
+        bases,
+        points,
+        *scratch,
+        failed,
+    )
     for h in np.flatnonzero(failed):
         points[h] = _exact_point(arrangement, flags, packed[h], bases[h], row_of_line)
     points.setflags(write=False)
@@ -78,7 +103,11 @@ def _exact_point(arrangement, flags, words, basis, row_of_line) -> np.ndarray:
         slopes = [_dot(line, column) for line in lines]
         step = Fraction(1)
         if j:
-            limits = [-v / s for v, s in zip(values, slopes, strict=True) if v and s and (v > 0) != (s > 0)]
+            limits = [
+                -v / s
+                for v, s in zip(values, slopes, strict=True)
+                if v and s and (v > 0) != (s > 0)
+            ]
             step = min([*limits, Fraction(1)]) / 2
         values = [v + step * s for v, s in zip(values, slopes, strict=True)]
         point = [v + step * c for v, c in zip(point, column, strict=True)]

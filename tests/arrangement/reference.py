@@ -47,15 +47,21 @@ def lp_cells(X) -> set[tuple[int, ...]]:
     level = [()]
     for i in range(n):
         if not rows[i].any():
-            level = [s + (0,) for s in level]
+            level = [(*s, 0) for s in level]
             continue
         grown = []
         for s in level:
             for sign in (1, -1):
-                t = s + (sign,)
+                t = (*s, sign)
                 keep = [j for j in range(i + 1) if t[j] != 0]
                 a_ub = -np.array([t[j] * rows[j] for j in keep])
-                res = linprog(np.zeros(d), A_ub=a_ub, b_ub=-np.ones(len(keep)), bounds=[(None, None)] * d, method="highs")
+                res = linprog(
+                    np.zeros(d),
+                    A_ub=a_ub,
+                    b_ub=-np.ones(len(keep)),
+                    bounds=[(None, None)] * d,
+                    method="highs",
+                )
                 if res.status == 0:
                     grown.append(t)
         level = grown
@@ -98,7 +104,10 @@ def exact_rank(rows) -> int:
 
 def _invert(rows):
     d = len(rows)
-    m = [[Fraction(v) for v in row] + [Fraction(int(i == j)) for j in range(d)] for i, row in enumerate(rows)]
+    m = [
+        [Fraction(v) for v in row] + [Fraction(int(i == j)) for j in range(d)]
+        for i, row in enumerate(rows)
+    ]
     for c in range(d):
         p = next(r for r in range(c, d) if m[r][c])
         m[c], m[p] = m[p], m[c]
@@ -119,7 +128,10 @@ def nbc_cells(rows, seed: int = 0) -> set[tuple[int, ...]]:
     rows = [[Fraction(v) for v in row] for row in rows]
     n, d = len(rows), len(rows[0])
     rng = random.Random(seed)
-    flags = {level: [Fraction(rng.randint(-(2**40), 2**40)) for _ in range(d)] for level in range(1, d + 1)}
+    flags = {
+        level: [Fraction(rng.randint(-(2**40), 2**40)) for _ in range(d)]
+        for level in range(1, d + 1)
+    }
 
     def closure(subset):
         echelon = []
@@ -152,7 +164,11 @@ def nbc_cells(rows, seed: int = 0) -> set[tuple[int, ...]]:
                 oriented.append([x if value > 0 else -x for x in v])
             signs = []
             for row in rows:
-                value = next(x for x in (sum(a * b for a, b in zip(row, v, strict=True)) for v in oriented) if x)
+                value = next(
+                    x
+                    for x in (sum(a * b for a, b in zip(row, v, strict=True)) for v in oriented)
+                    if x
+                )
                 signs.append(1 if value > 0 else -1)
             half.append(tuple(signs))
     whole = set(half) | {tuple(-s for s in t) for t in half}

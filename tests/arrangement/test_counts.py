@@ -103,7 +103,10 @@ def test_steps_of_a_tenth_decimal_and_binary(values, numbers, expected):
     """k/10 prints as a tenth; 3 * 0.1 prints as 0.30000000000000004, which is off the grid in either reading."""
     X = ref.grid(values, 2)
     ref.assert_count(distinct_count(X, numbers=numbers), expected)
-    exact = [[Fraction(repr(v)) if numbers == "decimal" else Fraction(v) for v in row[:2]] for row in X.tolist()]
+    exact = [
+        [Fraction(repr(v)) if numbers == "decimal" else Fraction(v) for v in row[:2]]
+        for row in X.tolist()
+    ]
     ref.assert_count(planar_count(exact), expected)
 
 
@@ -130,7 +133,11 @@ def test_duplicates_opposites_and_zero_rows():
 @pytest.mark.parametrize("numbers", ["decimal", "binary"])
 def test_rank_deficient(rank, numbers):
     rng = np.random.default_rng(rank)
-    X = rng.integers(-9, 10, (8, rank)).astype(float) @ rng.integers(-9, 10, (rank, 5)) if rank else np.zeros((8, 5))
+    X = (
+        rng.integers(-9, 10, (8, rank)).astype(float) @ rng.integers(-9, 10, (rank, 5))
+        if rank
+        else np.zeros((8, 5))
+    )
     facts = Arrangement.from_data(X, numbers=numbers)
     assert facts.rank == rank
     cells = enumerate_cells(facts, witness=True)
@@ -147,7 +154,9 @@ def test_a_constant_column_and_large_offsets():
     rng = np.random.default_rng(8)
     small = rng.integers(-2, 3, (12, 2)).astype(float)
     far = small + np.array([1e9, -3e7])
-    assert ref.as_set(enumerate_cells(ref.with_bias(small)).signs) == ref.as_set(enumerate_cells(ref.with_bias(far)).signs)
+    assert ref.as_set(enumerate_cells(ref.with_bias(small)).signs) == ref.as_set(
+        enumerate_cells(ref.with_bias(far)).signs
+    )
 
 
 def test_a_wrong_count_is_noticed():

@@ -7,7 +7,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from measurelp.arrangement import Arrangement, count_cells, enumerate_cells, iter_cells, sample_cells
+from measurelp.arrangement import (
+    Arrangement,
+    count_cells,
+    enumerate_cells,
+    iter_cells,
+    sample_cells,
+)
 from measurelp.errors import BudgetExceeded, InvalidProblem
 from measurelp.status import Scope
 
@@ -77,13 +83,20 @@ def test_cells_behave_like_a_list_of_sign_vectors():
     assert len(cells) == 370 == len(signs) == 2 * cells.n_half
     assert signs.dtype == np.int8 and signs.shape == (370, len(X))
     assert (signs[185:] == -signs[:185]).all()
-    assert (cells[0] == signs[0]).all() and (cells[-1] == signs[-1]).all() and (cells[200] == signs[200]).all()
+    assert (
+        (cells[0] == signs[0]).all()
+        and (cells[-1] == signs[-1]).all()
+        and (cells[200] == signs[200]).all()
+    )
     assert (cells[100:300] == signs[100:300]).all() and (cells[300:20:-7] == signs[300:20:-7]).all()
     assert (cells[[5, 369, -2]] == signs[[5, 369, -2]]).all()
     assert (cells[signs[:, 0] > 0] == signs[signs[:, 0] > 0]).all()
     assert (np.array(list(cells)) == signs).all()
     assert (cells.active() == (signs > 0)).all()
-    assert (cells.active(150, 210) == (signs[150:210] > 0)).all() and cells.active(10, 5).shape == (0, len(X))
+    assert (cells.active(150, 210) == (signs[150:210] > 0)).all() and cells.active(10, 5).shape == (
+        0,
+        len(X),
+    )
     assert not cells.active()[:, 15].any()
     assert cells.scope is Scope.COMPLETE and cells.witnesses is None
     assert cells.nbytes == 8 * 185
@@ -126,7 +139,9 @@ def test_witnesses_of_thin_cells_are_exact_or_absent():
         if np.isnan(w).any():
             continue
         present += 1
-        values = [sum(x * Fraction(v) for x, v in zip(row, w.tolist(), strict=True)) for row in rows]
+        values = [
+            sum(x * Fraction(v) for x, v in zip(row, w.tolist(), strict=True)) for row in rows
+        ]
         assert [(v > 0) - (v < 0) for v in values] == signs.tolist()
     assert present > len(cells) // 2
 
@@ -157,7 +172,9 @@ def test_a_direction_next_to_a_decimal_wall_is_decided_exactly():
 
 
 def test_facts_of_an_arrangement():
-    facts = Arrangement.from_data([[0.5, 0.25, 1.0], [0, 0, 0], [-2.0, -1.0, -4.0], [0.1, 0.2, 1.0]])
+    facts = Arrangement.from_data(
+        [[0.5, 0.25, 1.0], [0, 0, 0], [-2.0, -1.0, -4.0], [0.1, 0.2, 1.0]]
+    )
     assert (facts.n_rows, facts.n_lines, facts.rank) == (4, 2, 2)
     assert facts.line_of_row.tolist() == [0, -1, 0, 1]
     assert facts.orientation.tolist()[0] == -facts.orientation.tolist()[2] != 0

@@ -37,7 +37,9 @@ def kernel_sign(rows) -> int:
     d = len(rows)
     table = residue_table(rows, rows)
     scratch = np.empty((d, d), dtype=np.uint64)
-    return determinant_sign(table, np.arange(d), scratch, np.empty(len(table.primes), dtype=np.uint64))
+    return determinant_sign(
+        table, np.arange(d), scratch, np.empty(len(table.primes), dtype=np.uint64)
+    )
 
 
 def sign(value) -> int:
@@ -47,7 +49,10 @@ def sign(value) -> int:
 @pytest.mark.parametrize("bits", [1, 3, 20, 53, 200, 900])
 def test_determinant_signs_equal_python_integers(bits):
     rng = np.random.default_rng(bits)
-    entry = lambda: int.from_bytes(rng.bytes(bits // 8 + 1), "little", signed=True) >> (7 - (bits - 1) % 8)  # noqa: E731
+    def entry():
+        return (
+            int.from_bytes(rng.bytes(bits // 8 + 1), "little", signed=True) >> (7 - (bits - 1) % 8)
+        )
     zeros = 0
     for _ in range(60):
         d = int(rng.integers(1, 7))
@@ -56,7 +61,11 @@ def test_determinant_signs_equal_python_integers(bits):
             continue
         kind = rng.integers(0, 3)
         if d > 1 and kind == 1:  # exactly dependent
-            rows[-1] = [3 * a - 7 * b for a, b in zip(rows[0], rows[d // 2], strict=True)] if d > 2 else [5 * a for a in rows[0]]
+            rows[-1] = (
+                [3 * a - 7 * b for a, b in zip(rows[0], rows[d // 2], strict=True)]
+                if d > 2
+                else [5 * a for a in rows[0]]
+            )
         if d > 1 and kind == 2:  # dependent up to one unit
             rows[-1] = [5 * a for a in rows[0]]
             rows[-1][0] += int(rng.choice([-1, 1]))
@@ -94,7 +103,9 @@ def test_lanes_equal_numpy():
     assert [int(positive) >> i & 1 for i in range(64)] == (c > tol).astype(int).tolist()
     assert [int(near) >> i & 1 for i in range(64)] == (~(np.abs(c) > tol)).astype(int).tolist()
     near = close(values, 128, tol)
-    assert [int(near) >> i & 1 for i in range(64)] == (~(np.abs(values[128:192]) > tol)).astype(int).tolist()
+    assert [int(near) >> i & 1 for i in range(64)] == (~(np.abs(values[128:192]) > tol)).astype(
+        int
+    ).tolist()
 
 
 SCRIPT = """
@@ -119,6 +130,10 @@ def test_kernels_run_without_compilation():
     X = np.array([[a, b, 1] for a in (0, 1, 2) for b in (0, 1)], dtype=float)
     environment = dict(os.environ, NUMBA_DISABLE_JIT="1")
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(expected=count_cells(X))], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", SCRIPT.format(expected=count_cells(X))],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr

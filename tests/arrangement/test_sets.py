@@ -21,7 +21,9 @@ def distinct_rows(rows) -> list[list]:
     kept: list[list] = []
     for row in rows:
         d = len(row)
-        if any(row) and all(any(row[i] * q[j] != row[j] * q[i] for i in range(d) for j in range(i)) for q in kept):
+        if any(row) and all(
+            any(row[i] * q[j] != row[j] * q[i] for i in range(d) for j in range(i)) for q in kept
+        ):
             kept.append(row)
     return kept
 
@@ -39,7 +41,9 @@ def degenerate_rows(rng, most=(0, 1, 9, 9, 8, 8)):
 
 def decimals(rows, exponents):
     """Doubles whose shortest decimals are ``rows * 10^exponents``."""
-    return np.array([[float(f"{v}e{e}") for v, e in zip(row, exponents, strict=True)] for row in rows])
+    return np.array(
+        [[float(f"{v}e{e}") for v, e in zip(row, exponents, strict=True)] for row in rows]
+    )
 
 
 def rescaled(rng, rows, kind):
@@ -55,7 +59,9 @@ def rescaled(rng, rows, kind):
     if kind == "decimal columns":
         return decimals(rows, rng.integers(-12, 13, d)), "decimal"
     if kind == "huge and tiny":
-        return X * 2.0 ** rng.integers(-300, 301, (1, d)) * 2.0 ** rng.integers(-100, 101, (n, 1)), "binary"
+        return X * 2.0 ** rng.integers(-300, 301, (1, d)) * 2.0 ** rng.integers(
+            -100, 101, (n, 1)
+        ), "binary"
     mix = rng.integers(-(10**6), 10**6, (d, d))
     while abs(np.linalg.det(mix.astype(float))) < 1:
         mix = rng.integers(-(10**6), 10**6, (d, d))
@@ -103,10 +109,15 @@ def test_ties_among_decimals_of_seventeen_digits():
     for _ in range(40):
         d = int(rng.integers(3, 5))
         n = int(rng.integers(d + 3, 11))
-        X = np.column_stack([rng.choice(rng.standard_normal(3), n) for _ in range(d - 1)] + [np.ones(n)])
+        X = np.column_stack(
+            [rng.choice(rng.standard_normal(3), n) for _ in range(d - 1)] + [np.ones(n)]
+        )
         X = np.unique(X, axis=0)
         for numbers in ("decimal", "binary"):
-            exact = [[Fraction(repr(v)) if numbers == "decimal" else Fraction(v) for v in row] for row in X.tolist()]
+            exact = [
+                [Fraction(repr(v)) if numbers == "decimal" else Fraction(v) for v in row]
+                for row in X.tolist()
+            ]
             if len(exact) < d or ref.exact_rank(exact) < d:
                 continue
             assert ref.as_set(enumerate_cells(X, numbers=numbers).signs) == ref.nbc_cells(exact)
@@ -151,7 +162,10 @@ def integer_matrices(draw):
     d = draw(st.integers(1, 4))
     n = draw(st.integers(1, 9))
     entries = st.integers(-3, 3)
-    return np.array(draw(st.lists(st.lists(entries, min_size=d, max_size=d), min_size=n, max_size=n)), dtype=float)
+    return np.array(
+        draw(st.lists(st.lists(entries, min_size=d, max_size=d), min_size=n, max_size=n)),
+        dtype=float,
+    )
 
 
 @settings(deadline=None, max_examples=150)
@@ -183,7 +197,9 @@ def test_blocks_are_the_whole(X, block_size):
     assert ref.as_set(together) == ref.as_set(enumerate_cells(X).signs)
 
 
-@pytest.mark.parametrize("X", [ref.resonance(5), ref.grid((0, 0.1, 0.2), 3), ref.type_b(4)], ids=["R5", "grid", "B4"])
+@pytest.mark.parametrize(
+    "X", [ref.resonance(5), ref.grid((0, 0.1, 0.2), 3), ref.type_b(4)], ids=["R5", "grid", "B4"]
+)
 def test_flags_and_threads_do_not_change_the_set(X):
     facts = Arrangement.from_data(X)
     first = ref.as_set(enumerate_cells(facts).signs)
@@ -197,9 +213,16 @@ def test_flags_and_threads_do_not_change_the_set(X):
 def test_wide_sign_vectors_in_threads_and_blocks():
     """Several words a cell: single-precision pass, threads and blocks against one another."""
     rng = np.random.default_rng(2)
-    X = np.vstack([ref.grid(np.arange(13) / 4, 2), np.column_stack([rng.standard_normal((60, 2)), np.ones(60)])])
+    X = np.vstack(
+        [
+            ref.grid(np.arange(13) / 4, 2),
+            np.column_stack([rng.standard_normal((60, 2)), np.ones(60)]),
+        ]
+    )
     cells = enumerate_cells(X)
-    rows = np.sort(np.ascontiguousarray(cells.packed).view([("", np.uint64)] * cells.packed.shape[1]).ravel())
+    rows = np.sort(
+        np.ascontiguousarray(cells.packed).view([("", np.uint64)] * cells.packed.shape[1]).ravel()
+    )
     assert (rows[1:] != rows[:-1]).all()
     threads = enumerate_cells(X, n_jobs=3)
     assert (np.unique(threads.packed, axis=0) == np.unique(cells.packed, axis=0)).all()
