@@ -48,7 +48,7 @@ def reports_errors(command: Command) -> Command:
     def guarded(*args: Any, debug: bool, **options: Any) -> Any:
         try:
             return command(*args, **options)
-        except (click.ClickException, click.exceptions.Exit):
+        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
         except BaseException as error:
             if debug or not isinstance(error, (Exception, KeyboardInterrupt)):

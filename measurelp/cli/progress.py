@@ -66,7 +66,7 @@ class ProgressLine:
         """The text of the line now."""
         seconds = time.perf_counter() - self._begin
         if self._last is None:
-            return f"{self._note} · {seconds:.1f} s"
+            return f"{self._note} | {seconds:.1f} s"
         p = self._last
         words = [
             f"round {p.round}", f"{p.n_cells} cells", f"primal {p.primal:.8g}",
@@ -74,7 +74,7 @@ class ProgressLine:
         ]  # fmt: skip
         if p.message:
             words.append(str(p.message))
-        return " · ".join(words)
+        return " | ".join(words)
 
     def _render(self) -> Text:
         from rich.text import Text
