@@ -24,7 +24,7 @@ class Residues(NamedTuple):
     n_dependence: int  # how many of the primes decide dependence of data rows
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def inverse_mod(a, p):
     """1 / a modulo the prime p by Euclid's algorithm (a not divisible by p)."""
     r0, r1 = np.int64(p), np.int64(a)
@@ -38,7 +38,7 @@ def inverse_mod(a, p):
     return np.uint64(t0)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def determinant_mod(table, i, ids, m):
     """Residue of the determinant of the d vectors ``ids`` modulo prime i; ``m`` is a (d, d) scratch."""
     p = table.primes[i]
@@ -67,7 +67,7 @@ def determinant_mod(table, i, ids, m):
     return result
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def determinant_sign(table, ids, scratch, digits):
     """Exact sign (-1, 0, 1) of the determinant of the d vectors ``ids``.
 
@@ -95,7 +95,7 @@ def determinant_sign(table, ids, scratch, digits):
     return 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def reduce_row(table, i, v, echelon, pivots, free, m, out):
     """Entries of vector v modulo prime i in the d - m free columns after reduction by m echelon rows, into ``out``.
 
@@ -113,7 +113,7 @@ def reduce_row(table, i, v, echelon, pivots, free, m, out):
         out[q] = value % p
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def extend_echelon(table, i, v, before, after, pivots, free, free_after, m, row):
     """Reduced echelon form of m + 1 vectors from that of m; ``pivots[m] = -1`` when vector v depends on them."""
     p = table.primes[i]
@@ -144,7 +144,7 @@ def extend_echelon(table, i, v, before, after, pivots, free, free_after, m, row)
         size += 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def parallel_mod(p, one, two, size):
     """Whether the first ``size`` entries of two vectors are linearly dependent modulo p."""
     pivot = 0

@@ -26,7 +26,7 @@ from ._search_state import (
 )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def step_error(e, e_pivot, size, pivot, ratio):
     """Error of ``x'_q = (x_q P - x_p t_q) / Q`` for computed data, ``|t_q| <= |P|``, Q taken as exact, ``ratio = |P / Q|``.
 
@@ -40,7 +40,7 @@ def step_error(e, e_pivot, size, pivot, ratio):
     return ratio * (2.0 * (e + (size + e) * (e_pivot / abs(pivot))) + 6.1 * U * size) * UP + 1e-290
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def cross_tolerance(k0, k1, ek, m0, m1, e):
     """Error of ``k0 l1 - k1 l0``, |l| <= (m0, m1): exact minus exact, then two products and one difference (3u)."""
     return (
@@ -51,7 +51,7 @@ def cross_tolerance(k0, k1, ek, m0, m1, e):
     ) * UP + 1e-290
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def depends(table, state, path, echelon, pivots, free, reduced, depth, s, row):
     """Exactly: does ``row`` lie in the span of the first ``depth`` elements of the path and s.
 
@@ -100,7 +100,7 @@ def depends(table, state, path, echelon, pivots, free, reduced, depth, s, row):
     return True
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def coefficient_sign(level, table, work, depth, k, new, position):
     """Exact sign of the coefficient of vector ``new`` on element ``position`` of a basis; 0 when flags are not generic.
 
@@ -128,7 +128,7 @@ def coefficient_sign(level, table, work, depth, k, new, position):
     return above * below
 
 
-@njit(cache=True, nogil=True, _nrt=False, inline="always")
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy", inline="always")
 def eliminate(level, work, depth, s):
     """Restrict the rows, phi and the coefficients at ``depth`` to the hyperplane of row s; fills ``depth + 1``."""
     padded = 64 * level.n_words
@@ -175,7 +175,7 @@ def eliminate(level, work, depth, s):
         o += 1
 
 
-@njit(cache=True, nogil=True, _nrt=False, inline="always")
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy", inline="always")
 def update_coefficients(level, work, depth, s):
     """Gauss-Jordan step: coefficients of rows l < s and of phi on the elements of S + s, with error bounds.
 
@@ -224,7 +224,7 @@ def update_coefficients(level, work, depth, s):
     bound_next[PHI_BETA_E] = max(e_g, e_new) * UP + 1e-290
 
 
-@njit(cache=True, nogil=True, _nrt=False, inline="always")
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy", inline="always")
 def absorb(level, table, work, depth, s, keep):
     """Cover the class of s at this depth; with ``keep`` also append it to cl(S). False when flags are not generic.
 
@@ -284,7 +284,7 @@ def absorb(level, table, work, depth, s, keep):
                     sign = 1 if (value > 0.0) == (pivot > 0.0) else -1
                 else:
                     work.path[depth] = s
-                    sign = coefficient_sign(level, table, work, depth + 1, -1, l, depth)
+                    sign = coefficient_sign(level, table, work, depth + 1, np.int64(-1), l, depth)
                     good = good and sign != 0
                 work.flat_row[size] = l
                 work.flat_lead[size] = depth

@@ -52,7 +52,7 @@ from ._search_state import (
 SINGLE_WORDS = 3  # from so many words on, a single-precision pass goes first
 
 
-@njit(cache=True, nogil=True, _nrt=False, inline="always")
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy", inline="always")
 def resolve_zeros(level, table, work, depth, k, with_signs):
     """At a leaf with more near-zeros than expected: prove each; returns their number, or -1 when flags fail.
 
@@ -109,10 +109,10 @@ def resolve_zeros(level, table, work, depth, k, with_signs):
                     if abs(a[q + l]) > e and abs(a[q + k]) > e:
                         sign = 1 if (a[q + l] > 0.0) == (a[q + k] > 0.0) else -1
                     else:
-                        sign = coefficient_sign(level, table, work, depth, k, l, 1)
+                        sign = coefficient_sign(level, table, work, depth, k, l, np.int64(1))
                         good = good and sign != 0
             elif with_signs:
-                sign = 2 * coefficient_sign(level, table, work, depth, k, l, 0)
+                sign = 2 * coefficient_sign(level, table, work, depth, k, l, np.int64(0))
                 good = good and sign != 0
             work.extra_row[count] = l
             work.extra_sign[count] = sign
@@ -120,7 +120,7 @@ def resolve_zeros(level, table, work, depth, k, with_signs):
     return count if good else -1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def set_bit(words, l, sign):
     """Set bit l of a packed sign vector when ``sign > 0``, clear it otherwise."""
     bit = np.uint64(1) << np.uint64(l & 63)
@@ -130,7 +130,7 @@ def set_bit(words, l, sign):
         words[l >> 6] &= ~bit
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def vertex_signs(level, table, work, depth, k):
     """Signs of the coefficients of phi on (0, k, S) at the vertex of k, into ``work.coefficient``.
 
@@ -158,13 +158,17 @@ def vertex_signs(level, table, work, depth, k):
     if den_ok and abs(on_zero) > e_zero:
         signs[0] = sign_den if on_zero > 0.0 else -sign_den
     else:
-        signs[0] = coefficient_sign(level, table, work, depth, k, level.n + level.dim - 1, 0)
+        signs[0] = coefficient_sign(
+            level, table, work, depth, k, level.n + level.dim - 1, np.int64(0)
+        )
         if signs[0] == 0:
             return 0
     if den_ok and abs(on_k) > e_k:
         signs[1] = sign_den if on_k > 0.0 else -sign_den
     else:
-        signs[1] = coefficient_sign(level, table, work, depth, k, level.n + level.dim - 1, 1)
+        signs[1] = coefficient_sign(
+            level, table, work, depth, k, level.n + level.dim - 1, np.int64(1)
+        )
         if signs[1] == 0:
             return 0
     for i in range(depth):
@@ -189,14 +193,14 @@ def vertex_signs(level, table, work, depth, k):
     for l in range(level.n):
         c = k0 * a[padded + l] - k1 * a[l]
         if abs(c) > tol:
-            sign = coefficient_sign(level, table, work, depth, k, l, 0)
+            sign = coefficient_sign(level, table, work, depth, k, l, np.int64(0))
             if sign == 0:
                 return 0
             return sign * signs[0] * (1 if c > 0.0 else -1)
     return 1
 
 
-@njit(cache=True, nogil=True, _nrt=False, inline="always")
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy", inline="always")
 def leaf(level, table, work, mode, out, bases, start):
     """Emit the cells of all vertices on the line of the current S; returns (status, rows written so far).
 
@@ -363,7 +367,7 @@ def leaf(level, table, work, mode, out, bases, start):
     return DONE, start
 
 
-@njit(cache=True, nogil=True, _nrt=False, inline="always")
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy", inline="always")
 def leave(work, depth):
     """Step back to the parent: the rows that its last element absorbed are free again."""
     depth -= 1
@@ -375,7 +379,7 @@ def leave(work, depth):
     return depth
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def search(level, table, work, mode, out, bases, start):
     """Run or resume a search; returns (DONE | FULL | NOT_GENERIC, number of rows written or counted)."""
     last = level.dim - 2
@@ -414,7 +418,7 @@ def search(level, table, work, mode, out, bases, start):
     return DONE, start
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def last_cell(level, table, work, out):
     """The one cell of level 1: signs of the rows on the line where all flags but phi_1 vanish; False when flags fail."""
     d = level.rank

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def invert(m, v):
     """Gauss-Jordan with row pivoting: v becomes the inverse of m, which is overwritten; False when a pivot is zero."""
     d = m.shape[0]
@@ -37,7 +37,7 @@ def invert(m, v):
     return True
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def interior(
     lines,
     vectors,
@@ -67,7 +67,7 @@ def interior(
 
     lines (d, n): equilibrated lines by column; vectors (n + d, d): the same by row, then flags; data (d', n): one data row a
     line, oriented, by column; to_data (d', d); packed (H, W); bases (H, d); points (H, d').  Scratch: m, v (d, d),
-    f, g, ratio, signs (n,), w (d,).  ``order`` is ``ratio`` seen as int64: the order of nonnegative doubles is that of
+    f, g, ratio (n,), signs (64 W,), w (d,).  ``order`` is ``ratio`` seen as int64: the order of nonnegative doubles is that of
     their bits, and maxima of integers are taken several at a time.
     """
     d = bases.shape[1]
@@ -81,9 +81,12 @@ def interior(
                 m[i, q] = vectors[bases[h, i], q]
         if not invert(m, v):
             continue
+        for i in range(packed.shape[1]):
+            word = packed[h, i]
+            lanes = signs[64 * i : 64 * i + 64]
+            for l in range(64):
+                lanes[l] = 2.0 * np.float64(np.int64((word >> np.uint64(l)) & one)) - 1.0
         for l in range(n):
-            bit = (packed[h, l >> 6] >> np.uint64(l & 63)) & one
-            signs[l] = 2.0 * np.float64(bit) - 1.0
             f[l] = 0.0
         for q in range(d):
             w[q] = 0.0

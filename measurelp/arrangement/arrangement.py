@@ -13,6 +13,13 @@ from ._exact_numbers import checked_matrix, checked_numbers, integer_column
 _RANK_PRIME = 2**31 - 1
 
 
+def _float(value: Fraction) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
 @dataclass(frozen=True, eq=False)
 class CoordinateChange:
     """The way back from the coordinates of `Arrangement.lines` to those of the data.
@@ -45,11 +52,7 @@ class CoordinateChange:
             self.to_data([int(i == j) for i in range(len(self.kept))])
             for j in range(len(self.kept))
         ]
-        return (
-            np.array([[float(v) for v in column] for column in columns], dtype=float)
-            .reshape(len(self.kept), -1)
-            .T
-        )
+        return np.array([[_float(column[q]) for column in columns] for q in range(self.n_columns)])
 
 
 @dataclass(frozen=True, eq=False)

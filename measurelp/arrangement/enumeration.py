@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from math import comb
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from .witness import interior_points
 
 _SEEDS = 8
 _TASKS_PER_JOB = 8
+_Result = TypeVar("_Result")
 
 
 class _NotGeneric(Exception):
@@ -93,14 +94,7 @@ def enumerate_cells(
     _check_budget(arrangement, max_cells, max_memory, witness, jobs)
     if arrangement.rank == 0:
         return _single_cell(arrangement, witness)
-    for seed in range(_SEEDS):
-        try:
-            return _complete(arrangement, seed, witness, jobs)
-        except _NotGeneric:
-            continue
-    raise MeasurelpError(
-        f"no generic flags in {_SEEDS} draws: this should not happen, please report the data"
-    )
+    return _redrawn(lambda seed: _complete(arrangement, seed, witness, jobs))
 
 
 def count_cells(
@@ -120,18 +114,7 @@ def count_cells(
     _check_budget(arrangement, max_cells, np.inf, False, jobs)
     if arrangement.rank == 0:
         return 1
-    levels, table = lowered(arrangement, 0)
-    nothing, no_bases = np.empty((0, 1), dtype=np.uint64), np.empty((0, 1), dtype=np.int32)
-
-    def run(task: _Task) -> int:
-        level = levels[task.level]
-        if level.dim == 1:
-            return 1
-        work = new_work(level, table)
-        begin(level, work, task.first, task.stop)
-        return int(search(level, table, work, COUNT, nothing, no_bases, 0)[1])
-
-    return 2 * sum(_mapped(run, _tasks(levels, jobs), jobs))
+    return _redrawn(lambda seed: _counted(arrangement, seed, jobs))
 
 
 def iter_cells(
@@ -274,6 +257,35 @@ def _run_last(level, table, work, mode, packed, bases) -> int:
     return 1
 
 
+def _redrawn(run: Callable[[int], _Result]) -> _Result:
+    """``run(seed)`` for the first seed whose flags are generic."""
+    for seed in range(_SEEDS):
+        try:
+            return run(seed)
+        except _NotGeneric:
+            continue
+    raise MeasurelpError(f"no generic flags in {_SEEDS} draws: please report these data")
+
+
+def _counted(arrangement: Arrangement, seed: int, jobs: int) -> int:
+    levels, table = lowered(arrangement, seed)
+    nothing = np.empty((0, 1), dtype=np.uint64)
+    no_bases = np.empty((0, 1), dtype=np.int32)
+
+    def run(task: _Task) -> int:
+        level = levels[task.level]
+        if level.dim == 1:
+            return 1
+        work = new_work(level, table)
+        begin(level, work, task.first, task.stop)
+        status, count = search(level, table, work, COUNT, nothing, no_bases, 0)
+        if status == NOT_GENERIC:
+            raise _NotGeneric
+        return int(count)
+
+    return 2 * sum(_mapped(run, _tasks(levels, jobs), jobs))
+
+
 def _complete(arrangement: Arrangement, seed: int, witness: bool, jobs: int) -> Cells:
     levels, table = lowered(arrangement, seed)
     tasks = _tasks(levels, jobs)
@@ -305,7 +317,7 @@ def _complete(arrangement: Arrangement, seed: int, witness: bool, jobs: int) -> 
     points = None
     if witness:
         bases.resize((end, bases.shape[1]), refcheck=False)
-        points = interior_points(arrangement, seed, packed, bases)
+        points = interior_points(arrangement, seed, packed, bases, jobs)
     packed.setflags(write=False)
     return Cells(arrangement, packed, Scope.COMPLETE, points)
 

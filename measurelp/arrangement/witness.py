@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import numpy as np
@@ -12,7 +13,7 @@ from .arrangement import Arrangement
 
 
 def interior_points(
-    arrangement: Arrangement, seed: int, packed: np.ndarray, bases: np.ndarray
+    arrangement: Arrangement, seed: int, packed: np.ndarray, bases: np.ndarray, jobs: int = 1
 ) -> np.ndarray:
     """Points inside the half-cells ``packed`` found with the flags of ``seed``, shape (H, d), rows of NaN where none was.
 
@@ -36,30 +37,22 @@ def interior_points(
     half = len(packed)
     points = np.empty((half, data.shape[1]))
     failed = np.zeros(half, dtype=np.uint8)
-    ratio = np.empty(n)
-    scratch = (
-        np.empty((d, d)),
-        np.empty((d, d)),
-        np.empty(n),
-        np.empty(n),
-        ratio,
-        ratio.view(np.int64),
-        np.empty(n),
-        np.empty(d),
-    )
-    lines = np.ascontiguousarray(vectors[:n].T)
-    interior(
-        lines,
-        vectors,
-        n,
-        np.ascontiguousarray(data.T),
-        to_data,
-        packed,
-        bases,
-        points,
-        *scratch,
-        failed,
-    )
+    lines, by_column = np.ascontiguousarray(vectors[:n].T), np.ascontiguousarray(data.T)
+
+    def run(part: slice) -> None:
+        ratio = np.empty(n)
+        scratch = (np.empty((d, d)), np.empty((d, d)), np.empty(n), np.empty(n), ratio)
+        more = (ratio.view(np.int64), np.empty(64 * packed.shape[1]), np.empty(d))
+        given = (lines, vectors, n, by_column, to_data, packed[part], bases[part], points[part])
+        interior(*given, *scratch, *more, failed[part])
+
+    step = max(1, -(-half // jobs))
+    parts = [slice(at, at + step) for at in range(0, half, step)]
+    if jobs == 1:
+        run(slice(0, half))
+    else:
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(run, parts))
     for h in np.flatnonzero(failed):
         points[h] = _exact_point(arrangement, flags, packed[h], bases[h], row_of_line)
     points.setflags(write=False)

@@ -49,10 +49,12 @@ def sign(value) -> int:
 @pytest.mark.parametrize("bits", [1, 3, 20, 53, 200, 900])
 def test_determinant_signs_equal_python_integers(bits):
     rng = np.random.default_rng(bits)
+
     def entry():
-        return (
-            int.from_bytes(rng.bytes(bits // 8 + 1), "little", signed=True) >> (7 - (bits - 1) % 8)
+        return int.from_bytes(rng.bytes(bits // 8 + 1), "little", signed=True) >> (
+            7 - (bits - 1) % 8
         )
+
     zeros = 0
     for _ in range(60):
         d = int(rng.integers(1, 7))

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from measurelp.arrangement import Arrangement, count_cells, enumerate_cells, iter_cells
+from measurelp.arrangement import _levels as levels_module
 from measurelp.arrangement import enumeration as module
 from measurelp.arrangement._levels import lowered
+from measurelp.errors import MeasurelpError
 
 from . import reference as ref
 
@@ -152,6 +154,29 @@ def test_nearly_dependent_rows():
             continue
         X = np.array([[float(v) for v in row] for row in exact])
         assert ref.as_set(enumerate_cells(X, numbers="binary").signs) == ref.nbc_cells(exact)
+
+
+def test_flags_that_are_not_generic_are_drawn_again(monkeypatch):
+    """Equal flags make determinants vanish: the search must notice, and the next draw must give the answer."""
+    honest = levels_module._flags
+    seeds = []
+
+    def equal_at_first(columns, seed):
+        seeds.append(seed)
+        flags, integers, shifts = honest(columns, seed)
+        if seed == 0:
+            flags[:] = flags[0]
+            integers = [integers[0]] * len(integers)
+        return flags, integers, shifts
+
+    monkeypatch.setattr(levels_module, "_flags", equal_at_first)
+    X = ref.grid((0, 1), 3)
+    ref.assert_count(len(ref.as_set(enumerate_cells(X).signs)), ref.THRESHOLD[3])
+    assert seeds == [0, 1]
+    ref.assert_count(count_cells(X), ref.THRESHOLD[3])
+    ref.assert_count(sum(len(block) for block in iter_cells(X, block_size=1000)), ref.THRESHOLD[3])
+    with pytest.raises(MeasurelpError, match="generic"):
+        list(iter_cells(X, block_size=2))
 
 
 # ---- laws -------------------------------------------------------------------------------------------
