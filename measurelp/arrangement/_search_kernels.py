@@ -16,6 +16,10 @@ skipped, so no broken circuit is ever expanded.  At two remaining coordinates a 
 What is proved.  Float entries carry a uniform absolute error bound e (see `step_error` and `cross_tolerance`).
 A sign is taken from floats only beyond its bound; everything else is decided modulo primes (`_modular_kernels`).  In
 exact mode (small integers) the restricted entries are integer minors, e = 0 and zeros are zeros.  u = 2^-53.
+
+Compilation.  The kernels allocate nothing and own no array, so numba's reference counting is switched off
+(``_nrt=False``): it would cost more than the arithmetic of a node.  For the same reason the functions of a node are
+inlined into `search`.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import ctypes
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from math import comb
 from typing import NamedTuple, TypeVar
 
@@ -245,6 +246,10 @@ def _run_into(levels, table, task, mode, packed, bases) -> int:
     status, count = search(level, table, work, mode, packed, bases, 0)
     if status == NOT_GENERIC:
         raise _NotGeneric
+    if status != DONE:
+        raise MeasurelpError(
+            "an arrangement has more cells than the proved bound: please report it"
+        )
     return int(count)
 
 
@@ -269,6 +274,11 @@ def _redrawn(run: Callable[[int], _Result]) -> _Result:
 
 def _counted(arrangement: Arrangement, seed: int, jobs: int) -> int:
     levels, table = lowered(arrangement, seed)
+    return 2 * sum(_counts(levels, table, _tasks(levels, jobs), jobs))
+
+
+def _counts(levels, table, tasks, jobs) -> list[int]:
+    """Cells of the half by task."""
     nothing = np.empty((0, 1), dtype=np.uint64)
     no_bases = np.empty((0, 1), dtype=np.int32)
 
@@ -283,21 +293,29 @@ def _counted(arrangement: Arrangement, seed: int, jobs: int) -> int:
             raise _NotGeneric
         return int(count)
 
-    return 2 * sum(_mapped(run, _tasks(levels, jobs), jobs))
+    return _mapped(run, tasks, jobs)
+
+
+def _buffers(rows: int, n_words: int, n_bases: int) -> tuple[np.ndarray, np.ndarray]:
+    """Room for packed signs and bases; pages that are never written are never committed."""
+    packed = np.empty((rows, n_words), dtype=np.uint64)
+    return packed, np.empty((rows if n_bases else 0, max(n_bases, 1)), dtype=np.int32)
 
 
 def _complete(arrangement: Arrangement, seed: int, witness: bool, jobs: int) -> Cells:
     levels, table = lowered(arrangement, seed)
     tasks = _tasks(levels, jobs)
-    mode = BASES if witness else SIGNS
-    offsets = [0]
-    for task in tasks:
-        offsets.append(offsets[-1] + task.bound)
-    # pages of the bound that are never written are never committed
-    packed = np.empty((offsets[-1], levels[0].n_words), dtype=np.uint64)
-    bases = np.empty((offsets[-1] if witness else 0, arrangement.rank), dtype=np.int32)
+    mode, n_bases = (BASES, arrangement.rank) if witness else (SIGNS, 0)
+    n_words = levels[0].n_words
+    try:
+        packed, bases = _buffers(sum(task.bound for task in tasks), n_words, n_bases)
+    except MemoryError:  # the bound is too much even uncommitted: a first pass finds the true sizes
+        counts = _counts(levels, table, tasks, jobs)
+        tasks = [task._replace(bound=count) for task, count in zip(tasks, counts, strict=True)]
+        packed, bases = _buffers(sum(counts), n_words, n_bases)
+    offsets = [0, *accumulate(task.bound for task in tasks)]
+    end = 0
     if jobs == 1:
-        end = 0
         for task in tasks:
             end += _run_into(levels, table, task, mode, packed[end:], bases[end:])
     else:
@@ -306,17 +324,15 @@ def _complete(arrangement: Arrangement, seed: int, witness: bool, jobs: int) -> 
         def run(task: _Task) -> int:
             return _run_into(levels, table, task, mode, packed[spans[task]], bases[spans[task]])
 
-        end = 0
         for at, count in zip(offsets, _mapped(run, tasks, jobs), strict=False):
             _move_rows(packed, at, end, count)
             if witness:
                 _move_rows(bases, at, end, count)
             end += count
-        del spans
-    packed.resize((end, packed.shape[1]), refcheck=False)
+    packed.resize((end, n_words), refcheck=False)
     points = None
     if witness:
-        bases.resize((end, bases.shape[1]), refcheck=False)
+        bases.resize((end, n_bases), refcheck=False)
         points = interior_points(arrangement, seed, packed, bases, jobs)
     packed.setflags(write=False)
     return Cells(arrangement, packed, Scope.COMPLETE, points)
@@ -348,20 +364,16 @@ def _blocks(arrangement: Arrangement, half: int, witness: bool) -> Iterator[Cell
 
 def _blocks_of_draw(arrangement, seed, half, witness) -> Iterator[Cells]:
     levels, table = lowered(arrangement, seed)
-    mode = BASES if witness else SIGNS
+    mode, n_bases = (BASES, arrangement.rank) if witness else (SIGNS, 0)
     half = min(half, max(1, arrangement.bound_cells() // 2))
-
-    def buffers():
-        packed = np.empty((half, levels[0].n_words), dtype=np.uint64)
-        return packed, np.empty((half if witness else 0, arrangement.rank), dtype=np.int32)
 
     def finished(packed, bases, count):
         packed.resize((count, packed.shape[1]), refcheck=False)
-        packed.setflags(write=False)
         points = interior_points(arrangement, seed, packed, bases[:count]) if witness else None
+        packed.setflags(write=False)
         return Cells(arrangement, packed, Scope.COMPLETE, points)
 
-    packed, bases = buffers()
+    packed, bases = _buffers(half, levels[0].n_words, n_bases)
     count = 0
     for task in _tasks(levels, 1):
         level = levels[task.level]
@@ -369,7 +381,7 @@ def _blocks_of_draw(arrangement, seed, half, witness) -> Iterator[Cells]:
         if level.dim == 1:
             if count == half:
                 yield finished(packed, bases, count)
-                packed, bases = buffers()
+                packed, bases = _buffers(half, levels[0].n_words, n_bases)
                 count = 0
             count += _run_last(level, table, work, mode, packed[count:], bases[count:])
             continue
@@ -381,7 +393,7 @@ def _blocks_of_draw(arrangement, seed, half, witness) -> Iterator[Cells]:
             if status == DONE:
                 break
             yield finished(packed, bases, int(count))
-            packed, bases = buffers()
+            packed, bases = _buffers(half, levels[0].n_words, n_bases)
             count = 0
     if count:
         yield finished(packed, bases, int(count))

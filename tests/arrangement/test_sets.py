@@ -88,7 +88,7 @@ def test_random_degenerate_instances_equal_the_reference(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_random_degenerate_instances_equal_the_reference(kind):
     rng = np.random.default_rng(100 + KINDS.index(kind))
-    for _ in range(400):
+    for _ in range(300):
         rows = degenerate_rows(rng, (0, 1, 12, 11, 10, 9))
         X, numbers = rescaled(rng, rows, kind)
         assert ref.as_set(enumerate_cells(X, numbers=numbers).signs) == ref.nbc_cells(rows)
@@ -177,6 +177,25 @@ def test_flags_that_are_not_generic_are_drawn_again(monkeypatch):
     ref.assert_count(sum(len(block) for block in iter_cells(X, block_size=1000)), ref.THRESHOLD[3])
     with pytest.raises(MeasurelpError, match="generic"):
         list(iter_cells(X, block_size=2))
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_too_little_memory_for_the_bound_costs_a_first_pass(monkeypatch, jobs):
+    honest = module._buffers
+    asked = []
+
+    def short(rows, n_words, n_bases):
+        asked.append(rows)
+        if rows > 600:
+            raise MemoryError
+        return honest(rows, n_words, n_bases)
+
+    monkeypatch.setattr(module, "_buffers", short)
+    X = ref.braid(6)
+    cells = enumerate_cells(X, witness=True, n_jobs=jobs)
+    assert asked == [cells.arrangement.bound_cells() // 2, 360]
+    assert len(ref.as_set(cells.signs)) == 720
+    assert (np.sign(cells.witnesses @ X.T) == cells.signs).all()
 
 
 # ---- laws -------------------------------------------------------------------------------------------
