@@ -103,11 +103,11 @@ def dual_bound(
 
 
 def best_improvement(
-    problem: MeasureProblem, candidate: Evaluation, witness: NDArray[np.float64] | None
+    problem: MeasureProblem, candidate: Evaluation, witnesses: NDArray[np.float64]
 ) -> Improvement | None:
     r"""The single neuron whose addition lowers a smooth objective most.
 
-    Tried are the witness of \|eta\| and every atom of the candidate.  Along w the squared
+    Tried are the given unit weights (witnesses of \|eta\|, (q, d')) and every atom of the candidate.  Along w the squared
     loss is a parabola with slope -eta(w) and curvature \|phi(w)\|^2, so the best mass is
     known; the objective is recomputed with it, and only a true decrease counts.
     """
@@ -116,11 +116,8 @@ def best_improvement(
         return None
     atoms = candidate.measure.atoms
     masses = candidate.measure.masses
-    if witness is not None:
-        atoms = np.vstack([atoms, witness[None, :]])
-        masses = np.append(masses, 0.0)
-    if not len(atoms):
-        return None
+    atoms = np.vstack([atoms, witnesses])
+    masses = np.append(masses, np.zeros(len(witnesses)))
     features = problem.features(atoms)
     curvature = np.einsum("ij,ij->j", features, features)
     usable = curvature > 0.0

@@ -91,31 +91,33 @@ def certify(
     basis = skip_basis(problem)
 
     duals: list[NDArray[np.float64]] = []
+    if dual is not None:
+        duals.append(without_skip(_dual_vector(dual, problem.n), basis))
     own = problem.loss.dual_from_fit(current.fit, problem.y)
     if own is not None:
         duals.append(without_skip(own, basis))
-    if dual is not None:
-        duals.append(without_skip(_dual_vector(dual, problem.n), basis))
     if not duals:
         duals.append(without_skip(_least_dual(problem, current), basis))
 
     starts = space.coordinates(measure.atoms)
     starts = starts[np.linalg.norm(starts, axis=1) > 0.0]
     best: tuple[float, float, NDArray[np.float64], OracleReport] | None = None
-    own_report: OracleReport | None = None
+    witnesses: list[NDArray[np.float64]] = []
     for alpha in duals:
-        if best is not None and relative(current.objective - best[0], current.objective, best[0]) <= tol_gap:
-            break
+        if best is not None:
+            reached = relative(current.objective - best[0], current.objective, best[0])
+            if reached <= tol_gap:
+                break
         report = chosen.maximise(
             DualFunction(problem, space, alpha), tolerance=1e-10, starts=starts, budget=budget
         )
-        own_report = own_report or report
+        witnesses.append(report.witness)
         value, scale = -math.inf, 1.0
         if report.scope is Scope.COMPLETE:
             value, scale = dual_bound(problem, alpha, report.upper, current.objective)
         if best is None or value > best[0]:
             best = (value, scale, alpha, report)
-    assert best is not None and own_report is not None
+    assert best is not None
     value, scale, alpha, report = best
     # What a fit that is off by rounding may pretend to gain.
     gap = max(0.0, current.objective - value) + _interpolation_slack(problem, current, alpha * scale)
@@ -128,8 +130,7 @@ def certify(
     else:
         verdict = Verdict.BRACKETED
     if verdict is not Verdict.OPTIMAL:
-        witness = own_report.witness if np.any(own_report.witness) else None
-        improvement = best_improvement(problem, current, witness)
+        improvement = best_improvement(problem, current, np.array(witnesses))
         if improvement is not None and improvement.objective < current.objective * (1.0 - 1e-13):
             verdict = Verdict.REFUTED
         else:

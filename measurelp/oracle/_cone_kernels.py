@@ -9,9 +9,7 @@ every row l has the values v_lj = <x_l, r_j>, and F lies below a linear function
 
 If <r_j, y> >= h_j for all j then F(w) <= <y, w> <= |y| |w| on the cone.  The best y is a
 point of least norm (``min_norm_point``); *any* y that passes the d inequalities proves the
-bound, so accuracy of the inner solver never decides validity.  With a free bias, y has no
-entry for it.  Root cones are half the orthants, or for a free bias half of a triangulation
-of {|b| <= R |w|_1}.
+bound, so accuracy of the inner solver never decides validity.
 
 Rounding.  Let u = 2^-53, V_l the largest |<x_l, root generator>|, K = sum |a_l| V_l, D the
 depth and m the number of cut rows.  Generators are by definition the exact combinations
@@ -44,23 +42,22 @@ BEST, UPPER = 0, 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def push_root(root, root_normal, rows, alpha, total, stack, arena_row, arena_v, ints):
-    """Put the cone with generators ``root`` (rows) and inverse ``root_normal`` on the stack."""
+def push_root(signs, rows, alpha, total, stack, arena_row, arena_v, ints):
+    """Put the orthant with the given signs (+-1) on the empty stack."""
     begin, end, depth, alive, bound, generator, normal, uncut, linear, guess = stack
     n, r = rows.shape
+    for i in range(r):
+        for c in range(r):
+            generator[0, i, c] = 0.0
+            normal[0, i, c] = 0.0
+        generator[0, i, i] = signs[i]
+        normal[0, i, i] = signs[i]
+        uncut[0, i] = 0.0
+        linear[0, i] = signs[i] * total[i]
     for p in range(4):
         bound[0, p] = np.inf
         for c in range(r):
-            guess[0, p, c] = 0.0
-    for i in range(r):
-        uncut[0, i] = 0.0
-        linear[0, i] = 0.0
-        for c in range(r):
-            generator[0, i, c] = root[i, c]
-            normal[0, i, c] = root_normal[i, c]
-            linear[0, i] += root[i, c] * total[c]
-            for p in range(4):
-                guess[0, p, c] += root[i, c]
+            guess[0, p, c] = signs[c]
     alive[0] = 15
     depth[0] = 0
     begin[0] = 0
@@ -70,9 +67,7 @@ def push_root(root, root_normal, rows, alpha, total, stack, arena_row, arena_v, 
         positive = False
         negative = False
         for j in range(r):
-            value = 0.0
-            for c in range(r):
-                value += root[j, c] * rows[row, c]
+            value = signs[j] * rows[row, j]
             arena_v[size, j] = value
             positive |= value > 0.0
             negative |= value < 0.0
@@ -102,7 +97,7 @@ def _add(total, carry, j, term):
 @njit(cache=True, nogil=True, error_model="numpy")
 def sweep(
     rows, alpha, reach, stack, arena_row, arena_v, ints, floats,
-    n_penalized, level, tolerance, budget, peaks, peak_values,
+    level, tolerance, budget, peaks, peak_values,
 ):  # fmt: skip
     """Work the stack down until it is empty or ``budget`` nodes were treated.
 
@@ -191,15 +186,15 @@ def sweep(
                 threshold * (1.0 - 1e-9), threshold * (1.0 + 1e-9) if n_chords > 0 else np.inf,
                 y, h,
             )  # fmt: skip
-            proved = _proved_length(generator[frame], n_penalized, y, h, delta, level_here)
+            proved = _proved_length(generator[frame], y, h, delta, level_here)
             threshold = max(level, floats[BEST] * (1.0 + tolerance))
             if proved > threshold:
                 close = 0.0
-                for c in range(n_penalized):
+                for c in range(r):
                     close += y[c] * y[c]
                 if close <= (threshold * (1.0 + 1e-4)) ** 2:
                     proved = min(
-                        proved, _least_over_faces(generator[frame], n_penalized, h, delta, level_here)
+                        proved, _least_over_faces(generator[frame], h, delta, level_here)
                     )
             proved = min(proved, bound[frame, p])
             # A relaxation's maximiser, moved into the cone, is a point to try.
@@ -420,26 +415,22 @@ def _inherit(k, slot, replaced, i, j, al, be, alpha, arena_row, arena_v, uncut, 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _proved_length(generator, n_penalized, y, h, delta, depth):
-    """Lengthen y until <r_j, y> >= h_j holds with all rounding charged; return |y| or inf.
-
-    Only the penalised coordinates of y are used: <y, w> <= |y| |w| then holds for a norm
-    that leaves a free bias out.
-    """
-    r = y.shape[0]
-    axis = np.zeros(n_penalized)
+def _proved_length(generator, y, h, delta, depth):
+    """Lengthen y until <r_j, y> >= h_j holds with all rounding charged; return |y| or inf."""
+    r = h.shape[0]
+    axis = np.zeros(r)
     for j in range(r):
-        for c in range(n_penalized):
+        for c in range(r):
             axis[c] += generator[j, c]
     excess = 0.0
     size = 0.0
-    for c in range(n_penalized):
+    for c in range(r):
         size += abs(y[c])
     charge = delta + 2.0 * U * size * (20.0 * depth + r + 2.0)
     for j in range(r):
         inner = 0.0
         along = 0.0
-        for c in range(n_penalized):
+        for c in range(r):
             inner += generator[j, c] * y[c]
             along += generator[j, c] * axis[c]
         if not along > 0.0:
@@ -452,13 +443,13 @@ def _proved_length(generator, n_penalized, y, h, delta, depth):
     # The added part is charged as well: its own rounding is below a millionth of it.
     excess *= 1.0 + 1e-6
     square = 0.0
-    for c in range(n_penalized):
+    for c in range(r):
         square += (y[c] + excess * axis[c]) ** 2
     return np.sqrt(square) * (1.0 + 1e-14)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _least_over_faces(generator, n_penalized, h, delta, depth):
+def _least_over_faces(generator, h, delta, depth):
     """The least proved length over the points that make some of the inequalities tight.
 
     For each set of generators, y is the shortest solution of <r_j, y> = h_j over the set, by
@@ -466,50 +457,50 @@ def _least_over_faces(generator, n_penalized, h, delta, depth):
     y for given h is among them.
     """
     r = h.shape[0]
-    q = np.empty((r, n_penalized))
-    y = np.empty(n_penalized)
-    v = np.empty(n_penalized)
+    q = np.empty((r, r))
+    y = np.empty(r)
+    v = np.empty(r)
     least = np.inf
     for chosen in range(1, 1 << r):
         size = 0
-        for c in range(n_penalized):
+        for c in range(r):
             y[c] = 0.0
         usable = True
         for j in range(r):
             if not (chosen >> j) & 1:
                 continue
-            if size == n_penalized:
+            if size == r:
                 usable = False
                 break
             missing = h[j]
             before = 0.0
-            for c in range(n_penalized):
+            for c in range(r):
                 v[c] = generator[j, c]
                 before += v[c] * v[c]
                 missing -= v[c] * y[c]
             for _ in range(2):
                 for k in range(size):
                     inner = 0.0
-                    for c in range(n_penalized):
+                    for c in range(r):
                         inner += q[k, c] * v[c]
-                    for c in range(n_penalized):
+                    for c in range(r):
                         v[c] -= inner * q[k, c]
             after = 0.0
-            for c in range(n_penalized):
+            for c in range(r):
                 after += v[c] * v[c]
             if not after > 1e-26 * before:
                 usable = False
                 break
             after = np.sqrt(after)
             along = 0.0
-            for c in range(n_penalized):
+            for c in range(r):
                 q[size, c] = v[c] / after
                 along += q[size, c] * generator[j, c]
-            for c in range(n_penalized):
+            for c in range(r):
                 y[c] += (missing / along) * q[size, c]
             size += 1
         if usable:
-            least = min(least, _proved_length(generator, n_penalized, y, h, delta, depth))
+            least = min(least, _proved_length(generator, y, h, delta, depth))
     return least
 
 

@@ -311,7 +311,9 @@ def ascend_all(rows, alpha, starts, signs, steps, values):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def cell_suprema(packed, rays, jumps, offset, total, rows, alpha, floor, points, values):
+def cell_suprema(
+    packed, rays, jumps, offset, total, rows, alpha, floor, free_bias, points, values
+):
     """The suprema of +-eta over each cell and its opposite, by projection.
 
     A cell is {w : s_l <ray_l, w> >= 0}; bit l of ``packed`` is set where s_l = +1.  There
@@ -319,7 +321,9 @@ def cell_suprema(packed, rays, jumps, offset, total, rows, alpha, floor, points,
     opposite cell it is <g - total, w> at -w.  Any point of g + cone(s_l ray_l) bounds the
     cell from above by its length.  Suprema not above ``floor`` are not sought.  ``points[k]``
     receives the best point over the four problems of cell k and ``values[k]`` the signed
-    eta there.  Returns an upper bound of all suprema up to rounding.
+    eta there.  With ``free_bias`` > 0 the last coordinate is bounded by that times the norm
+    of the others, which alone counts: y proves |y'| + free_bias |y_last|.  Returns an upper
+    bound of all suprema up to rounding.
     """
     m, r = rays.shape
     signed = np.empty((m, r))
@@ -362,6 +366,9 @@ def cell_suprema(packed, rays, jumps, offset, total, rows, alpha, floor, points,
                 for c in range(r):
                     projected += y[c] * y[c]
                 projected = np.sqrt(projected)
+                if free_bias > 0.0:
+                    last = abs(y[r - 1])
+                    projected = np.sqrt(max(projected**2 - last**2, 0.0)) + free_bias * last
                 if projected <= length:  # never true of NaN
                     length = projected
             upper = max(upper, length)

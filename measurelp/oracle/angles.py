@@ -10,12 +10,11 @@ from measurelp.oracle.base import ROUNDOFF, Budget, DualFunction, OracleReport, 
 
 
 class AngleOracle:
-    r"""Exact supremum of :math:`|\eta|` when the data have rank at most two.
+    r"""Exact supremum of :math:`|\eta|` over at most two penalised coordinates.
 
     On the arc between neighbouring kinks :math:`\eta(w) = \langle g, w\rangle`, so its
     supremum is :math:`|g|` if the arc contains :math:`g/|g|` and a value at an end point
-    otherwise.  With a free bias and one input it is piecewise linear in the kink's place, so
-    kinks at data points suffice.  O(n log n).  Proves the bracket over the whole circle; rounding of the
+    otherwise.  O(n log n), and with a free bias O(n^2 log n).  Proves the bracket over the whole circle; rounding of the
     running sums is charged to the upper end.
     """
 
@@ -30,30 +29,27 @@ class AngleOracle:
         starts: NDArray[np.float64] | None = None,
         budget: Budget | None = None,
     ) -> OracleReport:
-        rows, alpha = dual.distinct, dual.merged
-        if rows.shape[1] > 2:
+        if dual.space.n_penalized > 2:
             raise InvalidProblem(
-                f"oracle: angles needs data of rank at most 2, found rank {rows.shape[1]}; "
-                'use "cones" or "cells".'
+                "oracle: angles needs weights with at most 2 penalised coordinates, found "
+                f'{dual.space.n_penalized}; use "cones" or "cells".'
             )
-        if dual.space.has_free_bias:
-            points = self._kinks_at_data(dual)
-        elif rows.shape[1] == 1:
-            points = np.array([[1.0], [-1.0]])
-        else:
-            points = self._candidates(rows, alpha)
-        values = alpha @ np.maximum(rows @ points.T, 0.0)
+        points, values = [np.eye(dual.space.rank)[:1]], [dual.values(np.eye(dual.space.rank)[:1])]
+        arcs = 0
+        for part in dual.slices:
+            candidates = np.array([[1.0], [-1.0]])
+            if part.rows.shape[1] == 2:
+                candidates = self._candidates(part.rows, part.alpha)
+            reached = part.values(candidates)
+            arcs += len(candidates)
+            best = np.argsort(-np.abs(reached), kind="stable")[: 8 if part.centre is not None else None]
+            points.append(part.to_space(candidates[best]))
+            values.append(reached[best])
         # 2 u for each of n terms, and a kink's angle is off by a few u.
-        error = (2.0 * len(rows) + 64.0) * ROUNDOFF * dual.magnitude
-        upper = float(np.max(np.abs(values))) + error
-        return report_from_points(dual, upper, points, values, level, arcs=len(points))
-
-    @staticmethod
-    def _kinks_at_data(dual: DualFunction) -> NDArray[np.float64]:
-        inputs, scale = dual.space.distinct[:, 0], dual.space.bias_scale
-        slope = np.concatenate([np.ones(len(inputs)), -np.ones(len(inputs))])
-        bias = -slope * np.concatenate([inputs, inputs]) / scale
-        return dual.from_space(np.column_stack([slope, bias]))
+        error = (2.0 * len(dual.space.distinct) + 64.0) * ROUNDOFF * 2.0 * dual.magnitude
+        everything = np.concatenate(values)
+        upper = float(np.max(np.abs(everything))) + error
+        return report_from_points(dual, upper, np.vstack(points), everything, level, arcs=arcs)
 
     @staticmethod
     def _candidates(rows: NDArray[np.float64], alpha: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
@@ -21,9 +22,39 @@ from measurelp.problem import MeasureProblem, RowSpace
 from measurelp.status import Scope, Termination
 
 ROUNDOFF = 2.0**-53
-# To make the ball Euclidean, a free bias b is given the tiny penalty (FREE_BIAS b / R)^2,
-# where R is the largest centred input.
-FREE_BIAS = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """A part of the problem whose ball is Euclidean: maximise |eta| over unit vectors w.
+
+    Without a free bias there is one slice, everything.  With one, a maximum over the bias of
+    a piecewise linear function is taken at a kink, that is at b = -<w, x_i> for a data point
+    i: one slice a distinct row, with rows x_j - x_i and one coordinate less.
+
+    Attributes
+    ----------
+    rows : (m, p) array
+    alpha : (m,) array
+        Without zeros.
+    centre : (p,) array or None
+        x_i, and ``bias_scale`` the last entry of the space's rows.
+    """
+
+    rows: NDArray[np.float64]
+    alpha: NDArray[np.float64]
+    centre: NDArray[np.float64] | None = None
+    bias_scale: float = 1.0
+
+    def values(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Eta at points (k, p)."""
+        return np.asarray(self.alpha @ np.maximum(self.rows @ points.T, 0.0))
+
+    def to_space(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Row-space coordinates (k, r) of points (k, p)."""
+        if self.centre is None:
+            return points
+        return np.column_stack([points, -(points @ self.centre) / self.bias_scale])
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,55 +74,43 @@ class DualFunction:
     space: RowSpace
     alpha: NDArray[np.float64]
 
-    @property
-    def stretch(self) -> NDArray[np.float64]:
-        """What the columns of the space's rows are multiplied by, (r,)."""
-        stretch = np.ones(self.space.rank)
-        if self.space.has_free_bias:
-            stretch[-1] = 1.0 / FREE_BIAS
-        return stretch
-
     @cached_property
-    def rows(self) -> NDArray[np.float64]:
-        """One row a data point such that the ball is Euclidean, (n, r)."""
-        return self.space.rows * self.stretch
-
-    @cached_property
-    def distinct(self) -> NDArray[np.float64]:
-        """The distinct ones among :attr:`rows`, (m, r)."""
-        return self.space.distinct * self.stretch
-
-    @cached_property
-    def merged(self) -> NDArray[np.float64]:
-        """One coefficient a distinct row, (m,)."""
-        return np.bincount(self.space.group, weights=self.alpha, minlength=len(self.space.distinct))
+    def merged(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The distinct rows (m, r) and their coefficients (m,), those with zero left out."""
+        total = np.bincount(
+            self.space.group, weights=self.alpha, minlength=len(self.space.distinct)
+        )
+        used = total != 0.0
+        return np.ascontiguousarray(self.space.distinct[used]), total[used]
 
     @cached_property
     def magnitude(self) -> float:
         r""":math:`\sum_i |\alpha_i| |z_i|`, the scale of all rounding errors.
 
-        With a free bias, weights with |b| <= R |w| suffice (see :meth:`bound_over_ball`), so
-        rows count unstretched.
+        With a free bias, weights with |b| <= R |w| suffice (see :class:`Slice`), and the last
+        entry of every row is R.
         """
         return float(np.abs(self.alpha) @ np.linalg.norm(self.space.rows, axis=1))
 
-    def to_space(
-        self, points: NDArray[np.float64], values: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Points of the Euclidean sphere as row-space coordinates of unit norm.
+    @property
+    def slices(self) -> Iterator[Slice]:
+        """The Euclidean problems whose suprema make up this one's."""
+        rows, alpha = self.merged
+        if not self.space.has_free_bias:
+            yield Slice(rows, alpha)
+            return
+        inputs = np.ascontiguousarray(rows[:, :-1])
+        for centre in inputs:
+            shifted = inputs - centre
+            away = np.any(shifted != 0.0, axis=1)
+            yield Slice(
+                np.ascontiguousarray(shifted[away]), alpha[away], centre, self.space.bias_scale
+            )
 
-        Points without a penalised part are dropped; values are rescaled with the points.
-        """
-        coordinates = points * self.stretch
-        norms = self.space.norms(coordinates)
-        usable = norms > 1e-3 * np.linalg.norm(points, axis=1)
-        return coordinates[usable] / norms[usable, None], values[usable] / norms[usable]
-
-    def from_space(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Row-space coordinates as points of the Euclidean sphere."""
-        points = coordinates / self.stretch
-        norms = np.linalg.norm(points, axis=1)
-        return np.asarray(points[norms > 0.0] / norms[norms > 0.0, None])
+    def values(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Eta at row-space coordinates (k, r)."""
+        rows, alpha = self.merged
+        return np.asarray(alpha @ np.maximum(rows @ coordinates.T, 0.0))
 
     def value_at_weights(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Eta at hidden weights (k, d') of the problem, from the original data."""
@@ -105,20 +124,17 @@ class DualFunction:
         return max(0.0, abs(math.fsum(terms)) - rounding)
 
     def bound_over_ball(self, upper: float) -> float:
-        r"""A bound over the problem's ball from one over the Euclidean sphere of points.
+        """A bound over the problem's ball from one over all slices.
 
         Charged are the reduction to the row space, the merging of equal rows and, for a
-        free bias, the stretch: weights with \|b\| <= R \|w\| suffice, R the largest centred
-        input, because kinks beyond the data act like the skip; and there the Euclidean norm
-        of a point is at most sqrt(1 + FREE_BIAS^2) \|w\|.
+        free bias, the rounding of x_j - x_i.
         """
         space = self.space
-        inflation = space.inflation * (1.0 + 4.0 * ROUNDOFF)
-        if space.has_free_bias:
-            inflation *= 1.0 + FREE_BIAS**2
-        merged = len(self.alpha) - len(space.distinct)
         lost = float(np.abs(self.alpha) @ space.residual)
-        return upper * inflation + lost + 4.0 * merged * ROUNDOFF * self.magnitude
+        merged = len(self.alpha) - len(space.distinct) + 2 * space.has_free_bias
+        return upper * space.inflation * (1.0 + 4.0 * ROUNDOFF) + lost + (
+            4.0 * merged * ROUNDOFF * self.magnitude
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,23 +218,26 @@ class Oracle(Protocol):
 
 
 def distinct_peaks(
-    peaks: NDArray[np.float64],
+    points: NDArray[np.float64],
     values: NDArray[np.float64],
     level: float,
     *,
     cosine: float = 1.0 - 1e-9,
+    most: int = 1024,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Peaks with |value| > level, highest first, without repeated directions of one sign."""
+    """Points with |value| > level, highest first, without repeated directions of one sign.
+
+    Only the ``most`` highest points are looked at.
+    """
     keep = np.flatnonzero(np.abs(values) > level)
-    keep = keep[np.argsort(-np.abs(values[keep]), kind="stable")]
-    chosen: list[int] = []
-    for k in keep:
-        same = [c for c in chosen if values[c] * values[k] > 0.0]
-        length = float(np.linalg.norm(peaks[k]))
-        lengths = np.linalg.norm(peaks[same], axis=1)
-        if not same or float(np.max(peaks[same] @ peaks[k] / lengths)) < cosine * length:
-            chosen.append(int(k))
-    return peaks[chosen], values[chosen]
+    keep = keep[np.argsort(-np.abs(values[keep]), kind="stable")][:most]
+    directions = points[keep] / np.linalg.norm(points[keep], axis=1)[:, None]
+    positive = values[keep] > 0.0
+    new = np.ones(len(keep), dtype=bool)
+    for k in range(1, len(keep)):
+        rivals = new[:k] & (positive[:k] == positive[k])
+        new[k] = not np.any(directions[:k][rivals] @ directions[k] >= cosine)
+    return points[keep[new]], values[keep[new]]
 
 
 def report_from_points(
@@ -232,8 +251,14 @@ def report_from_points(
     termination: Termination = Termination.CONVERGED,
     **stats: Any,
 ) -> OracleReport:
-    """Assemble a report: the witness is evaluated on the original data, in the problem's ball."""
-    points, values = dual.to_space(points, values)
+    """Assemble a report from points in row-space coordinates and the signed eta there.
+
+    Coordinates without a penalised part are dropped, the others scaled to unit norm; the
+    witness is evaluated on the original data, in the problem's ball.
+    """
+    norms = dual.space.norms(points)
+    usable = norms > 0.0
+    points, values = points[usable] / norms[usable, None], values[usable] / norms[usable]
     peaks, peak_values = distinct_peaks(points, values, level)
     lower = 0.0
     witness = np.zeros(dual.problem.lifted.shape[1])

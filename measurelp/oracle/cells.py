@@ -6,9 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.arrangement import Arrangement, Cells, iter_cells
-from measurelp.oracle._kernels import ascend_all, cell_suprema
+from measurelp.oracle._kernels import cell_suprema
+from measurelp.oracle.ascent import climbed
 from measurelp.oracle.base import ROUNDOFF, Budget, DualFunction, OracleReport, report_from_points
 from measurelp.status import Scope, Termination
+
+_FREE_BIAS = 1e-4
 
 
 class CellOracle:
@@ -52,43 +55,41 @@ class CellOracle:
             arrangement = self.cells.arrangement
             blocks = iter([self.cells])
             scope = self.cells.scope
-        rows, alpha = dual.rows, dual.alpha
+        # A free bias gets a small penalty; what that loses is charged to each bound.
+        stretch = np.ones(dual.space.rank)
+        if dual.space.has_free_bias:
+            stretch[-1] = 1.0 / _FREE_BIAS
+        rows, alpha = dual.space.rows * stretch, dual.alpha
         rays, jumps, offset = _lines(arrangement, rows, alpha)
         total = alpha @ rows
-        points = [np.eye(rows.shape[1])[:1]]
-        values = [alpha @ np.maximum(rows @ points[0].T, 0.0)]
-        if starts is not None and len(starts):
-            climbed = dual.from_space(starts)
-            reached = np.empty(len(climbed))
-            signs = np.sign(alpha @ np.maximum(rows @ climbed.T, 0.0))
-            ascend_all(rows, alpha, climbed, signs, 50, reached)
-            points.append(climbed)
-            values.append(signs * reached)
+        axes = np.eye(rows.shape[1])
+        points = [climbed(dual, axes if starts is None else np.vstack([axes, starts]))]
+        values = [dual.values(points[0])]
         upper = 0.0
         n_cells = 0
         termination = Termination.CONVERGED
         for block in blocks:
-            best = max(float(np.max(np.abs(v))) for v in values)
-            floor = min(max(level, best), best) if level == 0.0 else level
+            best = max(float(np.max(np.abs(v), initial=0.0)) for v in values)
+            floor = level if level > 0.0 else best
             block_points = np.zeros((len(block.packed), rows.shape[1]))
             block_values = np.zeros(len(block.packed))
             bound = cell_suprema(
                 block.packed, rays, jumps, offset, total, rows, alpha, floor,
-                block_points, block_values,
+                _FREE_BIAS if dual.space.has_free_bias else 0.0, block_points, block_values,
             )  # fmt: skip
             upper = max(upper, bound)
             n_cells += len(block)
             found = np.flatnonzero(np.abs(block_values) > 0.0)
-            points.append(block_points[found])
+            points.append(block_points[found] * stretch)
             values.append(block_values[found])
             if budget.time_is_up:
-                upper = dual.magnitude
+                upper = 2.0 * dual.magnitude
                 termination = Termination.TIME_LIMIT
                 break
         all_points, all_values = np.vstack(points), np.concatenate(values)
         # Sums over n rows, the rows of the arrangement being the decimals the doubles print as.
         error = (3.0 * len(rows) + 64.0) * ROUNDOFF * dual.magnitude
-        upper = max(upper, float(np.max(np.abs(all_values)))) + error
+        upper = max(upper, float(np.max(np.abs(all_values), initial=0.0))) + error
         return report_from_points(
             dual, upper, all_points, all_values, level,
             scope=scope, termination=termination, cells=n_cells,

@@ -11,6 +11,7 @@ from measurelp.oracle.cones import ConeOracle
 from measurelp.problem import RowSpace
 
 ORACLE_NAMES = ("auto", "angles", "cells", "cones")
+_MANY_CIRCLES = 1000  # data points, each with a circle of its own
 _MANY_ORTHANTS = 9  # ranks from which half the orthants alone are a long tree
 
 
@@ -19,7 +20,7 @@ def choose_oracle(
 ) -> tuple[Oracle, str]:
     """The oracle to use and, in words, why.
 
-    ``None`` and "auto" take angles for rank at most 2 and branch and bound over cones
+    ``None`` and "auto" take angles for at most 2 penalised coordinates and branch and bound over cones
     otherwise, unless the rank is so large against the number of rows that there are fewer
     cells than a tree over orthants would have.
     """
@@ -34,18 +35,13 @@ def choose_oracle(
             f"oracle: expected one of {', '.join(ORACLE_NAMES)}, found {oracle!r}."
         )
     if oracle == "angles":
-        if space.rank > 2:
-            raise InvalidProblem(
-                f"oracle: angles needs data of rank at most 2, found rank {space.rank}; "
-                'use "cones" or "cells".'
-            )
         return AngleOracle(), "asked for by name"
     if oracle == "cells":
         return CellOracle(cells), "asked for by name"
     if oracle == "cones":
         return ConeOracle(), "asked for by name"
     rank, rows = space.rank, len(space.distinct)
-    if rank <= 2:
+    if space.n_penalized <= 2 and not (space.has_free_bias and rank > 2 and rows > _MANY_CIRCLES):
         return AngleOracle(), f"rank {rank}: the kinks are sorted around the circle"
     if rank >= _MANY_ORTHANTS and rows <= rank + 8:
         return CellOracle(), f"rank {rank} with only {rows} distinct rows: few cells"

@@ -2,6 +2,6 @@
 
 from measurelp.solving.progress import Callback, Progress
 from measurelp.solving.solution import Solution, load_solution
-from measurelp.solving.solve import lam_max, solve
+from measurelp.solving.cell_generation import lam_max, solve
 
 __all__ = ["Callback", "Progress", "Solution", "lam_max", "load_solution", "solve"]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from measurelp.measure import prune_to_extreme_point
 from measurelp.problem import Loss
 
 Matrix = NDArray[np.float64]
@@ -123,29 +124,72 @@ def merged(training: Training, neurons: Neurons, *, cosine: float, slack: float)
     return Neurons(np.array(weights), np.array(signs), neurons.skip)
 
 
+def pruned(training: Training, neurons: Neurons) -> Neurons:
+    """An extreme point: independent features only, same fit, no more total variation."""
+    norms = training.norms(neurons.weights)
+    weights, signs = neurons.weights[norms > 0.0], neurons.signs[norms > 0.0]
+    norms = norms[norms > 0.0]
+    if not len(weights):
+        return neurons
+    features = np.maximum(training.rows @ (weights / norms[:, None]).T, 0.0)
+    fewer = prune_to_extreme_point(features, signs * norms, free_columns=training.skip_columns)
+    kept = fewer.kept
+    factor = np.abs(fewer.masses[kept]) / norms[kept]
+    found = Neurons(weights[kept] * factor[:, None], signs[kept], neurons.skip + fewer.free_shift)
+    before, after = training.objective(neurons), training.objective(found)
+    return found if after <= before * (1.0 + 1e-9) else neurons
+
+
 def newton_on_faces(
     training: Training,
     neurons: Neurons,
     dual: Vector,
     *,
     wall_tolerance: float,
-    max_steps: int = 40,
+    max_corrections: int = 6,
 ) -> tuple[Neurons, Vector] | None:
     r"""Converge on the faces that the neurons lie on.
 
-    Returns the neurons and the dual vector, or None when the faces do not carry a solution: a neuron leaves its cell, or a matrix is
-    singular.  For the squared loss the dual is y - fit.  The multipliers of fit = y need not
-    be unique: those nearest to the given ``dual`` are returned.
+    A row is a wall of a neuron at first if it passes within ``wall_tolerance`` (relative).
+    Where the converged neuron has crossed a row, that row becomes a wall too.  Returns the
+    neurons and the dual vector, or None when the faces do not carry a solution.  For the
+    squared loss the dual is y - fit.  The multipliers of fit = y need not be unique: those
+    nearest to the given ``dual`` are returned.
     """
-    rows, p = training.rows, training.n_penalized
-    weights = np.array(neurons.weights)
-    norms = training.norms(weights)
-    if not len(weights) or not np.all(norms > 0.0):
+    rows = training.rows
+    norms = training.norms(neurons.weights)
+    if not len(neurons) or not np.all(norms > 0.0):
         return None
+    weights = np.array(neurons.weights)
     scale = np.linalg.norm(rows, axis=1)[:, None] * np.linalg.norm(weights, axis=1)[None, :]
     inner = rows @ weights.T
     on_wall = np.abs(inner) <= wall_tolerance * scale
-    active = (inner > 0.0) & ~on_wall
+    positive = inner > 0.0
+    for _ in range(max_corrections):
+        converged = _converge(training, neurons, dual, positive & ~on_wall, on_wall)
+        if converged is None:
+            return None
+        found, multipliers = converged
+        inner = rows @ found.weights.T
+        crossed = ~(np.where(positive, inner > 0.0, inner < 0.0) | on_wall)
+        if not crossed.any():
+            hard = training.loss.is_hard_constraint
+            return found, multipliers if hard else training.y - training.fit(found)
+        on_wall = on_wall | crossed
+    return None
+
+
+def _converge(
+    training: Training,
+    neurons: Neurons,
+    dual: Vector,
+    active: NDArray[np.bool_],
+    on_wall: NDArray[np.bool_],
+    max_steps: int = 40,
+) -> tuple[Neurons, Vector] | None:
+    """Newton's method for given active rows and walls, both (n, k)."""
+    rows, p = training.rows, training.n_penalized
+    weights = np.array(neurons.weights)
     faces: list[Matrix] = []
     for k in range(len(weights)):
         face = _face(rows[on_wall[:, k]], rows.shape[1])
@@ -167,28 +211,31 @@ def newton_on_faces(
             [face.T @ w for face, w in zip(faces, weights, strict=True)] + [skip]
         )
         residual = training.y - columns @ coordinates
-        gradient = np.zeros(len(coordinates))
-        hessian = np.zeros((len(coordinates), len(coordinates)))
         norms = training.norms(weights)
         if not np.all(norms > 1e-14 * norms.max()):
             return None
+        gradient = np.zeros(len(coordinates))
+        hessian = np.zeros((len(coordinates), len(coordinates)))
         for k, face in enumerate(faces):
             block = slice(starts[k], starts[k + 1])
-            direction = weights[k, :p] / norms[k]
-            along = face[:p].T @ direction
+            along = face[:p].T @ (weights[k, :p] / norms[k])
             gradient[block] = training.lam * along
             hessian[block, block] = (training.lam / norms[k]) * (
                 face[:p].T @ face[:p] - np.outer(along, along)
             )
-        if hard:
+        if gram is None:
+            # In units of each neuron, so that small ones do not spoil the conditioning.
+            unit = np.append(np.repeat(norms, np.diff(starts)), np.ones(len(skip)))
+            scaled = columns * unit
             size, n = len(coordinates), len(residual)
-            system = np.block([[hessian, columns.T], [columns, np.zeros((n, n))]])
-            right = np.concatenate([columns.T @ dual - gradient, residual])
-            solution = np.linalg.lstsq(system, right, rcond=1e-14)[0]
-            step, dual = solution[:size], dual - solution[size:]
+            system = np.block(
+                [[hessian * np.outer(unit, unit), scaled.T], [scaled, np.zeros((n, n))]]
+            )
+            right = np.concatenate([scaled.T @ dual - unit * gradient, residual])
+            solution = np.linalg.lstsq(system, right, rcond=1e-11)[0]
+            step, dual = unit * solution[:size], dual - solution[size:]
             error = float(np.max(np.abs(residual)))
         else:
-            assert gram is not None
             right = columns.T @ residual - gradient
             try:
                 step = np.linalg.solve(gram + hessian, right)
@@ -197,25 +244,18 @@ def newton_on_faces(
             error = float(np.max(np.abs(right)))
         if not np.isfinite(step).all():
             return None
-        moved = np.zeros(())
+        moved = 0.0
         for k, face in enumerate(faces):
             change = face @ step[starts[k] : starts[k + 1]]
-            moved = np.maximum(moved, np.linalg.norm(change[:p]) / norms[k])
+            moved = max(moved, float(np.linalg.norm(change[:p])) / float(norms[k]))
             weights[k] += change
         skip = skip + step[starts[-1] :]
-        if float(moved) > 0.5:
+        if moved > 0.5:
             return None
-        if float(moved) <= 1e-14 or (float(moved) <= 1e-9 and error >= 0.5 * previous):
+        if moved <= 1e-14 or (moved <= 1e-9 and error >= 0.5 * previous):
             break
         previous = error
-    inner = rows @ weights.T
-    stays = np.where(active, inner > 0.0, inner < 0.0) | on_wall
-    if not stays.all():
-        return None
-    found = Neurons(weights, neurons.signs, skip)
-    if not hard:
-        dual = training.y - training.fit(found)
-    return found, dual
+    return Neurons(weights, neurons.signs, skip), dual
 
 
 def _face(walls: Matrix, width: int) -> Matrix:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 from threadpoolctl import threadpool_limits
 
 from measurelp.arrangement import Arrangement, Cells
@@ -16,7 +17,6 @@ from measurelp.backends import Backend, backend_from_name
 from measurelp.certificate import (
     Certificate,
     certify,
-    evaluate,
     infeasible_certificate,
     interpolation_obstacle,
     skip_basis,
@@ -26,13 +26,15 @@ from measurelp.certificate.bounds import dual_bound
 from measurelp.certificate.certificate import relative
 from measurelp.certificate.certify import DEFAULT_NODES, candidate_measure
 from measurelp.errors import InvalidProblem
-from measurelp.measure import AtomicMeasure, Skip, prune_to_extreme_point
+from measurelp.measure import AtomicMeasure, Skip
 from measurelp.network import ReluNetwork
 from measurelp.oracle import Budget, CellOracle, DualFunction, Oracle, choose_oracle
+from measurelp.oracle.ascent import climbed
+from measurelp.oracle.base import distinct_peaks
 from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.program.formulate import skip_from_coefficients
 from measurelp.solving.master import RestrictedMaster
-from measurelp.solving.polish import Neurons, Training, merged, newton_on_faces
+from measurelp.solving.polish import Neurons, Training, merged, newton_on_faces, pruned
 from measurelp.solving.pricing import priced_peaks
 from measurelp.solving.progress import Callback, Progress
 from measurelp.solving.solution import Solution
@@ -344,18 +346,52 @@ class _Run:
     def _polish(
         self, neurons: Neurons, alpha: NDArray[np.float64]
     ) -> NDArray[np.float64] | None:
-        """Merge and converge on the faces; offers the result and returns its dual."""
+        """Converge on the faces; offers what is found and returns its dual.
+
+        Two guesses of the faces: the merged neurons of the cone program, and the peaks of the
+        dual function, which lie on their walls exactly however the program split its atoms.
+        """
         training = self.training
-        joined = merged(training, neurons, cosine=1.0 - 1e-4, slack=1e-7 * abs(self.best_value))
-        for wall_tolerance in (1e-6, 1e-8, 1e-4):
-            found = newton_on_faces(training, joined, alpha, wall_tolerance=wall_tolerance)
-            if found is None:
-                continue
-            objective = training.objective(found[0])
-            if objective <= self.best_value + 1e-9 * abs(self.best_value):
-                self._offer(found[0], slack=1e-11)
-                return found[1]
+        size = float(np.linalg.norm(self.problem.y))
+        slack = 1e-7 * (size if training.loss.is_hard_constraint else min(self.best_value, size**2))
+        joined = merged(training, neurons, cosine=1.0 - 1e-4, slack=slack)
+        for guess in (joined, self._neurons_at_peaks(neurons, alpha)):
+            independent = pruned(training, guess)
+            for wall_tolerance in (1e-6, 1e-8, 1e-4):
+                found = newton_on_faces(training, independent, alpha, wall_tolerance=wall_tolerance)
+                if found is None:
+                    continue
+                objective = training.objective(found[0])
+                no_worse = objective <= self.best_value + 1e-9 * abs(self.best_value)
+                if math.isfinite(objective) and no_worse:
+                    self._offer(found[0], slack=1e-11)
+                    return found[1]
         return None
+
+    def _neurons_at_peaks(self, neurons: Neurons, alpha: NDArray[np.float64]) -> Neurons:
+        """Neurons at the peaks of |eta| near lam, with masses fitted to the dual's own fit."""
+        training = self.training
+        dual = DualFunction(self.problem, self.space, alpha)
+        points = climbed(dual, neurons.weights, neurons.signs)
+        points, values = distinct_peaks(
+            points, dual.values(points), self.problem.lam * (1.0 - 1e-5), cosine=1.0 - 1e-12
+        )
+        if not len(points):
+            return neurons
+        signs = np.sign(values)
+        target = self.problem.y - (0.0 if training.loss.is_hard_constraint else alpha)
+        columns = training.rows @ points.T
+        columns = np.maximum(columns, 0.0) * signs
+        orthogonal = columns - self.basis @ (self.basis.T @ columns)
+        try:
+            masses = nnls(orthogonal, without_skip(target, self.basis))[0]
+        except RuntimeError:
+            return neurons
+        skip = neurons.skip
+        if len(skip):
+            skip = np.linalg.lstsq(training.skip_columns, target - columns @ masses, rcond=None)[0]
+        kept = masses > 0.0
+        return Neurons(points[kept] * masses[kept, None], signs[kept], skip)
 
     def _offer(self, neurons: Neurons, slack: float = 0.0) -> None:
         """Keep the neurons if they are better than, or with slack as good as, the best."""
@@ -377,25 +413,14 @@ class _Run:
         neurons = self.best
         if len(neurons):
             neurons = merged(self.training, neurons, cosine=1.0 - 1e-12, slack=0.0)
+            neurons = pruned(self.training, neurons)
         weights = self.space.weights(neurons.weights)
         norms = self.problem.weight_norm(weights)
         keep = norms > 0.0
-        measure = AtomicMeasure(
+        return AtomicMeasure(
             weights[keep] / norms[keep, None], neurons.signs[keep] * norms[keep],
             self._skip(neurons.skip),
         )  # fmt: skip
-        if not len(measure):
-            return measure
-        pruned = prune_to_extreme_point(
-            self.problem.features(measure.atoms), measure.masses,
-            free_columns=self.problem.skip_columns,
-        )  # fmt: skip
-        smaller = AtomicMeasure(
-            measure.atoms[pruned.kept], pruned.masses[pruned.kept],
-            self._skip(neurons.skip + pruned.free_shift),
-        )  # fmt: skip
-        before, after = evaluate(self.problem, measure), evaluate(self.problem, smaller)
-        return smaller if after.objective <= before.objective * (1.0 + 1e-10) else measure
 
     def _skip(self, coefficients: NDArray[np.float64] | None) -> Skip | None:
         if coefficients is None:

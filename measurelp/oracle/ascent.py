@@ -1,0 +1,66 @@
+"""Local ascent of the dual function: finds peaks, proves nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from measurelp.oracle._kernels import ascend_all
+from measurelp.oracle.base import DualFunction, Slice
+
+_STEPS = 50
+_TURNS = 3
+
+
+def climbed(
+    dual: DualFunction, coordinates: NDArray[np.float64], signs: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Where climbing sign * eta from given coordinates (k, r) ends, in coordinates of unit norm.
+
+    The sign is that of eta at the start unless ``signs`` (k,) are given.  Starts without a
+    penalised part are dropped.  With a free bias, the linear part and the place of the kink
+    are improved in turn.
+    """
+    norms = dual.space.norms(coordinates)
+    usable = norms > 0.0
+    points = np.array(coordinates[usable] / norms[usable, None])
+    if signs is None:
+        signs = np.where(dual.values(points) < 0.0, -1.0, 1.0)
+    else:
+        signs = signs[usable]
+    rows, alpha = dual.merged
+    if len(points) == 0 or len(alpha) == 0:
+        return points
+    if not dual.space.has_free_bias:
+        points = np.ascontiguousarray(points)
+        ascend_all(rows, alpha, points, signs, _STEPS, np.empty(len(points)))
+        return points
+    return np.vstack([
+        _climbed_with_bias(dual, point, sign) for point, sign in zip(points, signs, strict=True)
+    ])  # fmt: skip
+
+
+def _climbed_with_bias(
+    dual: DualFunction, point: NDArray[np.float64], sign: float
+) -> NDArray[np.float64]:
+    """Alternate between the best kink for a direction and the best direction for a kink."""
+    rows, alpha = dual.merged
+    inputs, scale = rows[:, :-1], dual.space.bias_scale
+    direction = point[None, :-1].copy()
+    last = -1
+    part = None
+    for _ in range(_TURNS):
+        along = inputs @ direction[0]
+        order = np.argsort(along)
+        heights, weights = along[order], alpha[order]
+        # eta at the kink of point i: sum over points above it of alpha_j (s_j - s_i).
+        above = np.cumsum(weights[::-1])[::-1]
+        moments = np.cumsum((weights * heights)[::-1])[::-1]
+        best = int(order[int(np.argmax(sign * (moments - above * heights)))])
+        if best == last:
+            break
+        last = best
+        shifted = inputs - inputs[best]
+        part = Slice(np.ascontiguousarray(shifted), alpha, inputs[best], scale)
+        ascend_all(part.rows, alpha, direction, np.array([sign]), _STEPS, np.empty(1))
+    return point[None, :] if part is None else part.to_space(direction)
