@@ -42,6 +42,10 @@ from measurelp.status import Scope, Termination, Verdict
 
 _MOST_NEW_CELLS = 15
 _SEED = 20260101
+# Interpolation: the proximal parameter, in units of the lam from which zero is optimal.
+_FIRST_PENALTY = 1e-2
+_LEAST_PENALTY = 1e-5
+_IDLE_ROUNDS = 30
 
 
 def solve(
@@ -184,6 +188,9 @@ class _Run:
     best: Neurons | None = None
     bound: float = -math.inf
     bound_dual: NDArray[np.float64] | None = None
+    multipliers: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    penalty: float = 1.0
+    least_penalty: float = 1.0
 
     def __post_init__(self) -> None:
         problem, space = self.problem, self.space
@@ -243,12 +250,20 @@ class _Run:
             for point, mass in zip(weights, first.masses, strict=True):
                 self.master.add(point, math.copysign(1.0, mass))
         alpha = without_skip(problem.y, self.basis)
+        if training.loss.is_hard_constraint:
+            self.multipliers = np.zeros(problem.n)
+            dual = DualFunction(problem, self.space, alpha)
+            axes = np.vstack([np.eye(self.space.rank), -np.eye(self.space.rank)])
+            top = float(np.abs(dual.values(climbed(dual, axes))).max(initial=0.0))
+            self.penalty = _FIRST_PENALTY * top or 1.0
+            self.least_penalty = _LEAST_PENALTY * top or 1.0
         self._price(alpha, np.zeros((0, self.space.rank)), level=0.0)
 
     def _generate_cells(self) -> Termination:
         training, master = self.training, self.master
         limit = self.problem.lam
         price_level = limit * (1.0 + max(1e-10, 0.05 * self.tol_gap))
+        idle_rounds, most_idle = 0, _IDLE_ROUNDS if training.loss.is_hard_constraint else 0
         while True:
             if time.perf_counter() >= self.deadline:
                 return Termination.TIME_LIMIT
@@ -257,37 +272,50 @@ class _Run:
             if not master.cells:
                 return self._prove(self._zero_dual()) or Termination.STALLED
             self.rounds += 1
-            began = time.perf_counter()
-            neurons, alpha = master.solve(self._seconds_left())
-            self.master_seconds += time.perf_counter() - began
-            if alpha is None:
+            neurons, alpha = self._solve_master()
+            if neurons is None or alpha is None:
                 return Termination.NUMERICAL
-            alpha = without_skip(alpha, self.basis)
-            starts = np.zeros((0, self.space.rank))
-            added_walls = 0
-            if neurons is not None:
-                busy = training.norms(neurons.weights)
-                kept = busy > 1e-7 * float(busy.max(initial=0.0))
-                starts = neurons.weights[kept]
-                self._offer(Neurons(starts, neurons.signs[kept], neurons.skip))
-                added_walls = master.impose_violated_walls(neurons)
-                master.drop_idle(neurons)
+            added_walls = master.impose_violated_walls(neurons)
+            neurons = training.without_far_kinks(neurons)
+            busy = training.norms(neurons.weights)
+            kept = busy > 1e-7 * float(busy.max(initial=0.0))
+            neurons = Neurons(neurons.weights[kept], neurons.signs[kept], neurons.skip)
+            self._offer(neurons)
+            master.drop_idle(busy)
             self._report("generating cells")
-            if self._price(alpha, starts, level=price_level if neurons is not None else 0.0):
+            if self._price(alpha, neurons.weights, level=price_level) or added_walls:
                 continue
-            if neurons is None:
-                # No cells make the fit y: add random ones until they do.
-                if not self._add_random_cells():
-                    return Termination.NUMERICAL
-                continue
-            if added_walls:
-                continue
-            polished = self._polish(Neurons(starts, neurons.signs[kept], neurons.skip), alpha)
+            polished = self._polish(neurons, alpha)
             if polished is not None:
                 alpha = without_skip(polished, self.basis)
             outcome = self._prove(alpha)
-            if outcome is not None:
+            if outcome is Termination.STALLED and idle_rounds < most_idle:
+                idle_rounds += 1
+            elif outcome is not None:
                 return outcome
+
+    def _solve_master(self) -> tuple[Neurons | None, NDArray[np.float64] | None]:
+        """One restricted program: neurons and the dual vector, orthogonal to the skip.
+
+        Interpolation is approached by the proximal method of multipliers: with multipliers q
+        and a small rho, min rho |mu| + 1/2 |fit - (y + rho q)|^2 is a program of the squared
+        loss, always feasible and well conditioned, and its residual over rho is the next q.
+        """
+        training = self.training
+        began = time.perf_counter()
+        if training.loss.is_hard_constraint:
+            rho = self.penalty
+            target = training.y + rho * self.multipliers
+            neurons, residual = self.master.solve(target, rho, self._seconds_left())
+            alpha = None if residual is None else without_skip(residual / rho, self.basis)
+            if alpha is not None:
+                self.multipliers = alpha
+                self.penalty = max(rho / 3.0, self.least_penalty)
+        else:
+            neurons, alpha = self.master.solve(training.y, training.lam, self._seconds_left())
+            alpha = None if alpha is None else without_skip(alpha, self.basis)
+        self.master_seconds += time.perf_counter() - began
+        return neurons, alpha
 
     def _prove(self, alpha: NDArray[np.float64]) -> Termination | None:
         """Ask the oracle; None when it put new cells in play."""
@@ -338,10 +366,6 @@ class _Run:
             if added < most and not self.master.holds(peak, sign):
                 added += self.master.add(peak, sign)
         return added
-
-    def _add_random_cells(self) -> bool:
-        directions = self.rng.standard_normal((4 * self.space.rank, self.space.rank))
-        return any([self.master.add(w, s) for w in directions for s in (1.0, -1.0)])
 
     def _polish(
         self, neurons: Neurons, alpha: NDArray[np.float64]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.backends import Backend
+from measurelp.problem import Squared
 from measurelp.program import restricted_program
 from measurelp.solving.polish import Neurons, Training
 from measurelp.status import PointKind
@@ -65,15 +66,17 @@ class RestrictedMaster:
         self.cells.append(_WorkingCell(pattern, sign, walls))
         return True
 
-    def solve(self, time_limit: float | None) -> tuple[Neurons | None, NDArray[np.float64] | None]:
-        """Neurons (None if the program is infeasible) and the dual vector of the cells in play."""
+    def solve(
+        self, target: NDArray[np.float64], lam: float, time_limit: float | None
+    ) -> tuple[Neurons | None, NDArray[np.float64] | None]:
+        """Neurons and residual of the squared loss at ``target``; None where the solver fails."""
         training = self.training
         patterns = np.array([cell.pattern for cell in self.cells])
         signs = np.array([cell.sign for cell in self.cells])
         walls = [np.array(sorted(cell.walls), dtype=np.intp) for cell in self.cells]
         program, lift = restricted_program(
             training.rows, patterns.reshape(len(self.cells), -1), signs, walls,
-            y=training.y, lam=training.lam, loss=training.loss,
+            y=target, lam=lam, loss=Squared(),
             skip_columns=training.skip_columns, n_penalized=training.n_penalized,
         )  # fmt: skip
         report = self.backend.solve(program, tolerance=self.tolerance, time_limit=time_limit)
@@ -81,8 +84,7 @@ class RestrictedMaster:
         usable = report.kind in (PointKind.OPTIMAL, PointKind.APPROXIMATE)
         if not usable or report.x is None:
             return None, dual
-        neurons = Neurons(lift.weights(report.x), signs, lift.skip(report.x))
-        return training.without_far_kinks(neurons), dual
+        return Neurons(lift.weights(report.x), signs, lift.skip(report.x)), dual
 
     def impose_violated_walls(self, neurons: Neurons) -> int:
         """Add, for each cell, the rows that its weight violates most; how many were added."""
@@ -104,9 +106,8 @@ class RestrictedMaster:
             added += len(worst)
         return added
 
-    def drop_idle(self, neurons: Neurons) -> None:
+    def drop_idle(self, norms: NDArray[np.float64]) -> None:
         """Take cells out of play that stayed empty for several rounds, if there are many."""
-        norms = self.training.norms(neurons.weights)
         busy = norms > 1e-7 * float(norms.max(initial=0.0))
         for cell, is_busy in zip(self.cells, busy, strict=True):
             cell.idle = 0 if is_busy else cell.idle + 1
