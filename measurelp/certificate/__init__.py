@@ -2,10 +2,14 @@
 
 from measurelp.certificate.bounds import evaluate, skip_basis, without_skip
 from measurelp.certificate.certificate import Certificate, Improvement
-from measurelp.certificate.certify import certify, infeasible_certificate
+from measurelp.certificate.certify import (
+    certificate_from_reports,
+    certify,
+    infeasible_certificate,
+)
 from measurelp.certificate.feasibility import interpolation_obstacle
 
 __all__ = [
-    "Certificate", "Improvement", "certify", "evaluate", "infeasible_certificate",
+    "Certificate", "Improvement", "certificate_from_reports", "certify", "evaluate", "infeasible_certificate",
     "interpolation_obstacle", "skip_basis", "without_skip",
 ]  # fmt: skip

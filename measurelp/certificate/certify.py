@@ -26,6 +26,7 @@ from measurelp.problem import Interpolation, MeasureProblem, RowSpace, row_space
 from measurelp.status import Scope, Verdict
 
 DEFAULT_NODES = 3_000_000
+DualReport = tuple[NDArray[np.float64], OracleReport]
 
 
 def certify(
@@ -101,17 +102,24 @@ def certify(
 
     starts = space.coordinates(measure.atoms)
     starts = starts[np.linalg.norm(starts, axis=1) > 0.0]
-    best: tuple[float, float, NDArray[np.float64], OracleReport] | None = None
-    witnesses: list[NDArray[np.float64]] = []
+    reports: list[DualReport] = []
     for alpha in duals:
-        if best is not None:
-            reached = relative(current.objective - best[0], current.objective, best[0])
-            if reached <= tol_gap:
-                break
         report = chosen.maximise(
             DualFunction(problem, space, alpha), tolerance=1e-10, starts=starts, budget=budget
         )
-        witnesses.append(report.witness)
+        reports.append((alpha, report))
+        certificate = certificate_from_reports(problem, current, reports, tol_gap=tol_gap)
+        if certificate.verdict is Verdict.OPTIMAL:
+            break
+    return certificate
+
+
+def certificate_from_reports(
+    problem: MeasureProblem, current: Evaluation, reports: list[DualReport], *, tol_gap: float
+) -> Certificate:
+    """The certificate that the best of some dual vectors with their oracle reports gives."""
+    best: tuple[float, float, NDArray[np.float64], OracleReport] | None = None
+    for alpha, report in reports:
         value, scale = -math.inf, 1.0
         if report.scope is Scope.COMPLETE:
             value, scale = dual_bound(problem, alpha, report.upper, current.objective)
@@ -120,7 +128,8 @@ def certify(
     assert best is not None
     value, scale, alpha, report = best
     # What a fit that is off by rounding may pretend to gain.
-    gap = max(0.0, current.objective - value) + _interpolation_slack(problem, current, alpha * scale)
+    slack = _interpolation_slack(problem, current, alpha * scale)
+    gap = max(0.0, current.objective - value) + slack
     relative_gap = relative(gap, current.objective, value)
     improvement = None
     if report.scope is not Scope.COMPLETE:
@@ -130,7 +139,8 @@ def certify(
     else:
         verdict = Verdict.BRACKETED
     if verdict is not Verdict.OPTIMAL:
-        improvement = best_improvement(problem, current, np.array(witnesses))
+        witnesses = np.array([report.witness for _, report in reports])
+        improvement = best_improvement(problem, current, witnesses)
         if improvement is not None and improvement.objective < current.objective * (1.0 - 1e-13):
             verdict = Verdict.REFUTED
         else:

@@ -83,7 +83,7 @@ def push_root(signs, rows, alpha, total, stack, arena_row, arena_v, ints):
     ints[TOP] = 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _add(total, carry, j, term):
     """Neumaier's compensated addition of ``term`` to total[j] + carry[j]."""
     new = total[j] + term
@@ -106,7 +106,7 @@ def sweep(
     Points found above ``level`` are appended to ``peaks`` while there is room.
     """
     begin, end, depth, alive, bound, generator, normal, uncut, linear, guess = stack
-    n, r = rows.shape
+    r = rows.shape[1]
     q = np.empty((max(16, arena_row.shape[0] // 8), r))
     q_tag = np.empty_like(q)
     base = np.empty(r)
@@ -193,9 +193,7 @@ def sweep(
                 for c in range(r):
                     close += y[c] * y[c]
                 if close <= (threshold * (1.0 + 1e-4)) ** 2:
-                    proved = min(
-                        proved, _least_over_faces(generator[frame], h, delta, level_here)
-                    )
+                    proved = min(proved, _least_over_faces(generator[frame], h, delta, level_here))
             proved = min(proved, bound[frame, p])
             # A relaxation's maximiser, moved into the cone, is a point to try.
             length = 0.0
@@ -385,7 +383,7 @@ def sweep(
     return DONE
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _inherit(k, slot, replaced, i, j, al, be, alpha, arena_row, arena_v, uncut, carry):
     """Give cut row k to the child whose generator ``replaced`` is the new middle one.
 

@@ -247,12 +247,11 @@ def dual_value(rows, alpha, w):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def ascend(rows, alpha, w, sign, steps):
-    """Climb sign * eta from ``w`` (in place) to a local maximum over the unit sphere.
+def ascend_all(rows, alpha, points, signs, steps):
+    """Climb signs[k] * eta from points[k] (in place) to local maxima over the unit sphere.
 
-    Rows whose contribution is convex are linearised at w, which minorises them; the rest is
-    concave and maximised exactly.  Monotone, and finite because linearisations are.
-    Returns the value reached.
+    Rows whose contribution is convex are linearised at the point, which minorises them; the
+    rest is concave and maximised exactly.  Monotone, and finite because linearisations are.
     """
     n, r = rows.shape
     q = np.empty((n, r))
@@ -261,59 +260,55 @@ def ascend(rows, alpha, w, sign, steps):
     no_rays = np.empty((0, r))
     base = np.empty(r)
     y = np.empty(r)
-    n_q = 0
-    for i in range(n):
-        weight = sign * alpha[i]
-        if weight < 0.0:
-            for c in range(r):
-                q[n_q, c] = -weight * rows[i, c]
-            n_q += 1
-    value = sign * dual_value(rows, alpha, w)
-    for _ in range(steps):
-        for c in range(r):
-            base[c] = 0.0
+    w = np.empty(r)
+    for k in range(points.shape[0]):
+        sign = signs[k]
+        n_q = 0
         for i in range(n):
             weight = sign * alpha[i]
-            if weight > 0.0:
-                inner = 0.0
+            if weight < 0.0:
                 for c in range(r):
-                    inner += rows[i, c] * w[c]
-                if inner > 0.0:
+                    q[n_q, c] = -weight * rows[i, c]
+                n_q += 1
+        for c in range(r):
+            w[c] = points[k, c]
+        value = sign * dual_value(rows, alpha, w)
+        for _ in range(steps):
+            for c in range(r):
+                base[c] = 0.0
+            for i in range(n):
+                weight = sign * alpha[i]
+                if weight > 0.0:
+                    inner = 0.0
                     for c in range(r):
-                        base[c] += weight * rows[i, c]
-        min_norm_point(base, no_tag, no_rays, 0, q, no_tags, n_q, w, 0.0, np.inf, y, no_tag)
-        length = 0.0
+                        inner += rows[i, c] * w[c]
+                    if inner > 0.0:
+                        for c in range(r):
+                            base[c] += weight * rows[i, c]
+            min_norm_point(base, no_tag, no_rays, 0, q, no_tags, n_q, w, 0.0, np.inf, y, no_tag)
+            length = 0.0
+            for c in range(r):
+                length += y[c] * y[c]
+            length = np.sqrt(length)
+            if not length > 0.0:
+                break
+            for c in range(r):
+                y[c] /= length
+            reached = sign * dual_value(rows, alpha, y)
+            if not reached >= value:
+                break
+            gained = reached > value * (1.0 + 1e-13) + 1e-300
+            value = reached
+            for c in range(r):
+                w[c] = y[c]
+            if not gained:
+                break
         for c in range(r):
-            length += y[c] * y[c]
-        length = np.sqrt(length)
-        if not length > 0.0:
-            break
-        for c in range(r):
-            y[c] /= length
-        reached = sign * dual_value(rows, alpha, y)
-        if not reached > value * (1.0 + 1e-13) + 1e-300:
-            if reached >= value:
-                value = reached
-                for c in range(r):
-                    w[c] = y[c]
-            break
-        value = reached
-        for c in range(r):
-            w[c] = y[c]
-    return value
+            points[k, c] = w[c]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def ascend_all(rows, alpha, starts, signs, steps, values):
-    """Climb from every start (in place); ``values`` receives sign * eta there."""
-    for k in range(starts.shape[0]):
-        values[k] = ascend(rows, alpha, starts[k], signs[k], steps)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def cell_suprema(
-    packed, rays, jumps, offset, total, rows, alpha, floor, free_bias, points, values
-):
+def cell_suprema(packed, rays, jumps, offset, total, rows, alpha, floor, free_bias, points, values):
     """The suprema of +-eta over each cell and its opposite, by projection.
 
     A cell is {w : s_l <ray_l, w> >= 0}; bit l of ``packed`` is set where s_l = +1.  There

@@ -42,7 +42,9 @@ class AngleOracle:
                 candidates = self._candidates(part.rows, part.alpha)
             reached = part.values(candidates)
             arcs += len(candidates)
-            best = np.argsort(-np.abs(reached), kind="stable")[: 8 if part.centre is not None else None]
+            best = np.argsort(-np.abs(reached), kind="stable")[
+                : 8 if part.centre is not None else None
+            ]
             points.append(part.to_space(candidates[best]))
             values.append(reached[best])
         # 2 u for each of n terms, and a kink's angle is off by a few u.

@@ -33,7 +33,7 @@ def climbed(
         return points
     if not dual.space.has_free_bias:
         points = np.ascontiguousarray(points)
-        ascend_all(rows, alpha, points, signs, _STEPS, np.empty(len(points)))
+        ascend_all(rows, alpha, points, signs, _STEPS)
         return points
     return np.vstack([
         _climbed_with_bias(dual, point, sign) for point, sign in zip(points, signs, strict=True)
@@ -62,5 +62,5 @@ def _climbed_with_bias(
         last = best
         shifted = inputs - inputs[best]
         part = Slice(np.ascontiguousarray(shifted), alpha, inputs[best], scale)
-        ascend_all(part.rows, alpha, direction, np.array([sign]), _STEPS, np.empty(1))
+        ascend_all(part.rows, alpha, direction, np.array([sign]), _STEPS)
     return point[None, :] if part is None else part.to_space(direction)

@@ -132,8 +132,10 @@ class DualFunction:
         space = self.space
         lost = float(np.abs(self.alpha) @ space.residual)
         merged = len(self.alpha) - len(space.distinct) + 2 * space.has_free_bias
-        return upper * space.inflation * (1.0 + 4.0 * ROUNDOFF) + lost + (
-            4.0 * merged * ROUNDOFF * self.magnitude
+        return (
+            upper * space.inflation * (1.0 + 4.0 * ROUNDOFF)
+            + lost
+            + (4.0 * merged * ROUNDOFF * self.magnitude)
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,14 +52,14 @@ class ConeOracle:
         axes = np.vstack([np.eye(dual.space.rank), -np.eye(dual.space.rank)])
         points = climbed(dual, axes if starts is None else np.vstack([axes, starts]))
         values = dual.values(points)
-        search = _Search(level, tolerance, budget or Budget(), float(np.abs(values).max(initial=0.0)))
+        search = _Search(
+            level, tolerance, budget or Budget(), float(np.abs(values).max(initial=0.0))
+        )
         all_points, all_values = [points], [values]
         for part in dual.slices:
             peaks, peak_values = search.sweep(part)
             all_points.append(part.to_space(peaks))
             all_values.append(peak_values)
-            if search.termination is not Termination.CONVERGED:
-                break
         points, values = np.vstack(all_points), np.concatenate(all_values)
         highest = np.argsort(-np.abs(values), kind="stable")[:64]
         points = climbed(dual, points[highest])
@@ -81,7 +82,7 @@ class _Search:
 
     @property
     def upper(self) -> float:
-        """The bound proved so far; inf while whole orthants are untouched."""
+        """The bound proved so far."""
         return float(max(self.floats[kernels.UPPER], self.floats[kernels.BEST], self.open_bound))
 
     def sweep(self, part: Slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -98,16 +99,14 @@ class _Search:
                 np.array((1.0, *signs)), rows, alpha, total, tree.stack, tree.arena_row,
                 tree.arena_v, self.ints,
             )  # fmt: skip
-            self._finish_root(part, reach, tree, peaks, peak_values)
-            if self.termination is not Termination.CONVERGED:
-                self.open_bound = float("inf")
-                break
+            self._work(part, reach, tree, peaks, peak_values)
+            self.open_bound = max(self.open_bound, tree.open_bound(int(self.ints[kernels.TOP])))
         # Rounding of the sums that reach and total are made of.
         self.floats[kernels.UPPER] += 8.0 * ROUNDOFF * reach
         found = int(self.ints[kernels.N_PEAKS])
         return peaks[:found], peak_values[:found]
 
-    def _finish_root(
+    def _work(
         self,
         part: Slice,
         reach: float,
@@ -115,25 +114,32 @@ class _Search:
         peaks: NDArray[np.float64],
         peak_values: NDArray[np.float64],
     ) -> None:
-        """Work on the orthant on the stack until it is done or the budget is used up."""
+        """Work on the orthant on the stack until it is done or the budget is used up.
+
+        Once the budget is used up, each further orthant still gets the one node that bounds it.
+        """
         nodes = self.budget.nodes
         while True:
-            if self.budget.time_is_up:
-                self.termination = Termination.TIME_LIMIT
-                return
-            used = int(self.ints[kernels.NODES])
-            if nodes is not None and used >= nodes:
-                self.termination = Termination.NODE_LIMIT
-                return
-            left = _CALL_NODES if nodes is None else min(_CALL_NODES, nodes - used)
+            left = 1
+            if self.termination is Termination.CONVERGED:
+                left = _CALL_NODES
+                if nodes is not None:
+                    left = min(left, max(1, nodes - int(self.ints[kernels.NODES])))
             reason = kernels.sweep(
                 part.rows, part.alpha, reach, tree.stack, tree.arena_row, tree.arena_v, self.ints,
                 self.floats, self.level, self.tolerance, left, peaks, peak_values,
             )  # fmt: skip
-            if reason == kernels.DONE:
-                return
             if reason == kernels.GROW:
                 tree.grow()
+                continue
+            if self.termination is Termination.CONVERGED:
+                if self.budget.time_is_up:
+                    self.termination = Termination.TIME_LIMIT
+                elif nodes is not None and int(self.ints[kernels.NODES]) >= nodes:
+                    self.termination = Termination.NODE_LIMIT
+                elif reason == kernels.PAUSED:
+                    continue
+            return
 
 
 class _Tree:
@@ -141,7 +147,7 @@ class _Tree:
 
     def __init__(self, n_rows: int, r: int) -> None:
         capacity = 256
-        self.stack = (
+        self.stack: tuple[NDArray[Any], ...] = (
             np.zeros(capacity, np.int64), np.zeros(capacity, np.int64),
             np.zeros(capacity, np.int64), np.zeros(capacity, np.int64),
             np.zeros((capacity, 4)), np.zeros((capacity, r, r)), np.zeros((capacity, r, r)),
@@ -155,3 +161,9 @@ class _Tree:
         self.stack = tuple(np.concatenate([part, np.zeros_like(part)]) for part in self.stack)
         self.arena_row = np.concatenate([self.arena_row, np.zeros_like(self.arena_row)])
         self.arena_v = np.concatenate([self.arena_v, np.zeros_like(self.arena_v)])
+
+    def open_bound(self, top: int) -> float:
+        """The largest inherited bound among the cones that were not treated."""
+        alive, bound = self.stack[3], self.stack[4]
+        problems = (alive[:top, None] >> np.arange(4)) & 1 == 1
+        return float(np.max(bound[:top], where=problems, initial=0.0))

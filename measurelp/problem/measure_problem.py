@@ -131,11 +131,18 @@ class MeasureProblem:
             strength = _positive_number("lam", lam)
         inputs.setflags(write=False)
         targets.setflags(write=False)
-        for name, value in (
-            ("X", inputs), ("y", targets), ("lam", strength), ("loss", loss), ("ball", ball),
-            ("activation", activation), ("bias", bias), ("skip", skip),
-        ):  # fmt: skip
-            object.__setattr__(self, name, value)
+        fields: dict[str, object] = {
+            "X": inputs,
+            "y": targets,
+            "lam": strength,
+            "loss": loss,
+            "ball": ball,
+            "activation": activation,
+            "bias": bias,
+            "skip": skip,
+        }
+        for name, field in fields.items():
+            object.__setattr__(self, name, field)
 
     @property
     def n(self) -> int:
@@ -220,7 +227,9 @@ def finite_matrix(name: str, value: ArrayLike) -> NDArray[np.float64]:
             f"reshape a single feature with {name}.reshape(-1, 1)."
         )
     if matrix.size == 0:
-        raise InvalidProblem(f"{name}: expected at least one row and one column, found shape {matrix.shape}.")
+        raise InvalidProblem(
+            f"{name}: expected at least one row and one column, found shape {matrix.shape}."
+        )
     bad = np.argwhere(~np.isfinite(matrix))
     if len(bad):
         i, j = (int(v) for v in bad[0])
@@ -228,14 +237,16 @@ def finite_matrix(name: str, value: ArrayLike) -> NDArray[np.float64]:
             f"{name}: {len(bad)} entries are NaN or infinite, the first at row {i}, column {j}; "
             "remove or impute them."
         )
-    return cast("NDArray[np.float64]", matrix)
+    return matrix
 
 
 def _finite_targets(value: ArrayLike, *, n: int) -> NDArray[np.float64]:
     try:
         y = np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidProblem(f"y: expected numbers, found something that is not ({error}).") from None
+        raise InvalidProblem(
+            f"y: expected numbers, found something that is not ({error})."
+        ) from None
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
@@ -247,7 +258,9 @@ def _finite_targets(value: ArrayLike, *, n: int) -> NDArray[np.float64]:
         raise InvalidProblem(f"y: expected {n} targets, one a row of X, found {len(y)}.")
     bad = np.flatnonzero(~np.isfinite(y))
     if len(bad):
-        raise InvalidProblem(f"y: {len(bad)} targets are NaN or infinite, the first at row {int(bad[0])}.")
+        raise InvalidProblem(
+            f"y: {len(bad)} targets are NaN or infinite, the first at row {int(bad[0])}."
+        )
     return np.ascontiguousarray(y)
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 from threadpoolctl import threadpool_limits
 
 from measurelp.arrangement import Arrangement, Cells
 from measurelp.backends import Backend, backend_from_name
 from measurelp.certificate import (
     Certificate,
-    certify,
+    certificate_from_reports,
+    evaluate,
     infeasible_certificate,
     interpolation_obstacle,
     skip_basis,
@@ -24,17 +24,17 @@ from measurelp.certificate import (
 )
 from measurelp.certificate.bounds import dual_bound
 from measurelp.certificate.certificate import relative
-from measurelp.certificate.certify import DEFAULT_NODES, candidate_measure
+from measurelp.certificate.certify import DEFAULT_NODES, DualReport, candidate_measure
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure, Skip
 from measurelp.network import ReluNetwork
 from measurelp.oracle import Budget, CellOracle, DualFunction, Oracle, choose_oracle
 from measurelp.oracle.ascent import climbed
-from measurelp.oracle.base import distinct_peaks
 from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.program.formulate import skip_from_coefficients
 from measurelp.solving.master import RestrictedMaster
-from measurelp.solving.polish import Neurons, Training, merged, newton_on_faces, pruned
+from measurelp.solving.neurons import Neurons, Training, merged, pruned
+from measurelp.solving.polish import polished
 from measurelp.solving.pricing import priced_peaks
 from measurelp.solving.progress import Callback, Progress
 from measurelp.solving.solution import Solution
@@ -142,30 +142,6 @@ def solve(
         return run.solution(first, why)
 
 
-def lam_max(problem: MeasureProblem, *, oracle: str | Oracle | None = None) -> float:
-    r"""The smallest lam for which the zero measure is optimal.
-
-    :math:`\lambda_{\max} = \sup_{\|w\|\le1}|\sum_i\alpha_i\langle\tilde x_i,w\rangle_+|`
-    with alpha = y, less its projection on the skip's columns.  The upper end of the
-    oracle's proved bracket is returned, so that at ``lam_max(problem)`` zero is optimal.
-
-    Examples
-    --------
-    >>> import measurelp as mlp
-    >>> round(mlp.lam_max(mlp.MeasureProblem([[3.0, 4.0]], [2.0], lam=1.0, bias="none")), 9)
-    10.0
-    """
-    if problem.loss.is_hard_constraint:
-        raise InvalidProblem("problem: lam does not enter interpolation, so there is no lam_max.")
-    space = row_space(problem)
-    alpha = problem.loss.dual_from_fit(np.zeros(problem.n), problem.y)
-    assert alpha is not None
-    alpha = without_skip(alpha, skip_basis(problem))
-    chosen, _ = choose_oracle(oracle, space)
-    with threadpool_limits(limits=1):
-        return chosen.maximise(DualFunction(problem, space, alpha), tolerance=1e-10).upper
-
-
 @dataclass
 class _Run:
     """One call of :func:`solve`: the loop and the best bracket so far."""
@@ -187,7 +163,7 @@ class _Run:
     best_value: float = math.inf
     best: Neurons | None = None
     bound: float = -math.inf
-    bound_dual: NDArray[np.float64] | None = None
+    proof: DualReport | None = None
     multipliers: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     penalty: float = 1.0
     least_penalty: float = 1.0
@@ -218,16 +194,39 @@ class _Run:
         except KeyboardInterrupt:
             termination = Termination.INTERRUPTED
         measure = self._best_measure()
-        budget = Budget(self._certificate_deadline(termination), DEFAULT_NODES)
-        certificate = certify(
-            self.problem, measure, dual=self.bound_dual, tol_gap=self.tol_gap,
-            oracle=self.oracle, space=self.space, budget=budget,
-        )  # fmt: skip
+        try:
+            certificate = self._certificate(measure, termination)
+        except KeyboardInterrupt:
+            termination = Termination.INTERRUPTED
+            certificate = self._certificate(measure, termination)
         if certificate.verdict is Verdict.OPTIMAL:
             termination = Termination.CONVERGED
         elif termination is Termination.CONVERGED:
             termination = Termination.STALLED
         return self._wrap(measure, certificate, termination, why)
+
+    def _certificate(self, measure: AtomicMeasure, termination: Termination) -> Certificate:
+        """Certify what is returned, with its own dual vector and the best one of the loop."""
+        problem = self.problem
+        current = evaluate(problem, measure)
+        alpha = problem.loss.dual_from_fit(current.fit, problem.y)
+        if alpha is not None:
+            alpha = without_skip(alpha, self.basis)
+        elif self.proof is not None:
+            alpha = self.proof[0]
+        else:
+            alpha = self.multipliers
+        budget = Budget(self._certificate_deadline(termination), DEFAULT_NODES)
+        report = self.oracle.maximise(
+            DualFunction(problem, self.space, alpha), tolerance=1e-10,
+            starts=self._directions(), budget=budget,
+        )  # fmt: skip
+        reports = [(alpha, report)]
+        certificate = certificate_from_reports(problem, current, reports, tol_gap=self.tol_gap)
+        if certificate.is_optimal or self.proof is None:
+            return certificate
+        reports.append(self.proof)
+        return certificate_from_reports(problem, current, reports, tol_gap=self.tol_gap)
 
     # -- the loop -----------------------------------------------------------------------
 
@@ -238,14 +237,14 @@ class _Run:
             np.zeros((0, self.space.rank)), np.zeros(0), np.zeros(training.skip_columns.shape[1])
         )
         if training.skip_columns.shape[1]:
-            skip = np.linalg.lstsq(training.skip_columns, problem.y, rcond=None)[0]
+            skip = np.asarray(np.linalg.lstsq(training.skip_columns, problem.y, rcond=None)[0])
             zero = Neurons(zero.weights, zero.signs, skip)
         self._offer(zero)
         if first is not None and len(first):
             weights = self.space.coordinates(first.atoms * np.abs(first.masses)[:, None])
-            skip = zero.skip
-            if first.skip is not None:
-                skip = np.append(first.skip.linear, first.skip.constant)[-len(zero.skip) :] if len(zero.skip) else zero.skip
+            skip = np.zeros(len(zero.skip))
+            if first.skip is not None and len(skip):
+                skip = np.append(first.skip.linear, first.skip.constant)[-len(skip) :]
             self._offer(Neurons(weights, np.sign(first.masses), skip))
             for point, mass in zip(weights, first.masses, strict=True):
                 self.master.add(point, math.copysign(1.0, mass))
@@ -285,9 +284,9 @@ class _Run:
             self._report("generating cells")
             if self._price(alpha, neurons.weights, level=price_level) or added_walls:
                 continue
-            polished = self._polish(neurons, alpha)
-            if polished is not None:
-                alpha = without_skip(polished, self.basis)
+            better = self._polish(neurons, alpha)
+            if better is not None:
+                alpha = without_skip(better, self.basis)
             outcome = self._prove(alpha)
             if outcome is Termination.STALLED and idle_rounds < most_idle:
                 idle_rounds += 1
@@ -334,9 +333,9 @@ class _Run:
             self.oracle_calls += 1
             self.oracle_seconds += time.perf_counter() - began
             if report.scope is Scope.COMPLETE:
-                value, scale = dual_bound(self.problem, alpha, report.upper, self.best_value)
+                value, _ = dual_bound(self.problem, alpha, report.upper, self.best_value)
                 if value > self.bound:
-                    self.bound, self.bound_dual = value, alpha * scale
+                    self.bound, self.proof = value, (alpha, report)
             if relative(self.best_value - self.bound, self.best_value, self.bound) <= self.tol_gap:
                 return Termination.CONVERGED
             if self._add_cells(report.peaks, report.peak_values, most=2 * _MOST_NEW_CELLS):
@@ -367,55 +366,16 @@ class _Run:
                 added += self.master.add(peak, sign)
         return added
 
-    def _polish(
-        self, neurons: Neurons, alpha: NDArray[np.float64]
-    ) -> NDArray[np.float64] | None:
-        """Converge on the faces; offers what is found and returns its dual.
-
-        Two guesses of the faces: the merged neurons of the cone program, and the peaks of the
-        dual function, which lie on their walls exactly however the program split its atoms.
-        """
-        training = self.training
-        size = float(np.linalg.norm(self.problem.y))
-        slack = 1e-7 * (size if training.loss.is_hard_constraint else min(self.best_value, size**2))
-        joined = merged(training, neurons, cosine=1.0 - 1e-4, slack=slack)
-        for guess in (joined, self._neurons_at_peaks(neurons, alpha)):
-            independent = pruned(training, guess)
-            for wall_tolerance in (1e-6, 1e-8, 1e-4):
-                found = newton_on_faces(training, independent, alpha, wall_tolerance=wall_tolerance)
-                if found is None:
-                    continue
-                objective = training.objective(found[0])
-                no_worse = objective <= self.best_value + 1e-9 * abs(self.best_value)
-                if math.isfinite(objective) and no_worse:
-                    self._offer(found[0], slack=1e-11)
-                    return found[1]
-        return None
-
-    def _neurons_at_peaks(self, neurons: Neurons, alpha: NDArray[np.float64]) -> Neurons:
-        """Neurons at the peaks of |eta| near lam, with masses fitted to the dual's own fit."""
-        training = self.training
+    def _polish(self, neurons: Neurons, alpha: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Converge on the faces; offers what is found and returns its dual."""
         dual = DualFunction(self.problem, self.space, alpha)
-        points = climbed(dual, neurons.weights, neurons.signs)
-        points, values = distinct_peaks(
-            points, dual.values(points), self.problem.lam * (1.0 - 1e-5), cosine=1.0 - 1e-12
-        )
-        if not len(points):
-            return neurons
-        signs = np.sign(values)
-        target = self.problem.y - (0.0 if training.loss.is_hard_constraint else alpha)
-        columns = training.rows @ points.T
-        columns = np.maximum(columns, 0.0) * signs
-        orthogonal = columns - self.basis @ (self.basis.T @ columns)
-        try:
-            masses = nnls(orthogonal, without_skip(target, self.basis))[0]
-        except RuntimeError:
-            return neurons
-        skip = neurons.skip
-        if len(skip):
-            skip = np.linalg.lstsq(training.skip_columns, target - columns @ masses, rcond=None)[0]
-        kept = masses > 0.0
-        return Neurons(points[kept] * masses[kept, None], signs[kept], skip)
+        for found, multipliers in polished(self.training, neurons, dual, self.basis):
+            objective = self.training.objective(found)
+            no_worse = objective <= self.best_value + 1e-9 * abs(self.best_value)
+            if math.isfinite(objective) and no_worse:
+                self._offer(found, slack=1e-11)
+                return multipliers
+        return None
 
     def _offer(self, neurons: Neurons, slack: float = 0.0) -> None:
         """Keep the neurons if they are better than, or with slack as good as, the best."""
@@ -493,8 +453,10 @@ def _check_arguments(
     for name, value in (("tol_gap", tol_gap), ("time_limit", time_limit)):
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not (
-            math.isfinite(value) and value > 0.0
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float, np.number))
+            or not (math.isfinite(value) and value > 0.0)
         ):
             raise InvalidProblem(f"{name}: expected a finite number > 0, found {value!r}.")
     for name, count in (("max_rounds", max_rounds), ("n_jobs", n_jobs)):

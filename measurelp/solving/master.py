@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from measurelp.backends import Backend
 from measurelp.problem import Squared
 from measurelp.program import restricted_program
-from measurelp.solving.polish import Neurons, Training
+from measurelp.solving.neurons import Neurons, Training
 from measurelp.status import PointKind
 
 _WALL_SLACK = 1e-10

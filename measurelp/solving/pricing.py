@@ -28,11 +28,8 @@ def priced_peaks(
     """
     r = dual.space.rank
     known = starts / np.linalg.norm(starts, axis=1)[:, None]
-    candidates = [known]
-    for size in (0.1, 0.4):
-        candidates.append(known + rng.standard_normal(known.shape) * size / np.sqrt(r))
-    candidates.append(_random_directions(dual, rng))
-    points = np.vstack(candidates)
+    shaken = [known + rng.standard_normal(known.shape) * size / np.sqrt(r) for size in (0.1, 0.4)]
+    points = np.vstack([known, *shaken, _random_directions(dual, rng)])
     points = points / dual.space.norms(points)[:, None]
     eta = dual.values(points)
     highest, lowest = np.argsort(-eta)[:_MOST_CLIMBS], np.argsort(eta)[:_MOST_CLIMBS]

@@ -111,8 +111,6 @@ class Solution:
         )
 
 
-
-
 def load_solution(folder: str | os.PathLike[str]) -> Solution:
     """Read a saved solution and certify it again from its own data.
 
@@ -156,8 +154,10 @@ def load_solution(folder: str | os.PathLike[str]) -> Solution:
     except (KeyError, TypeError, InvalidProblem) as error:
         raise InvalidFile(f"{folder}: is not a complete saved solution ({error}).") from error
     found = certificate.primal_value
-    same = primal is None if np.isinf(found) else (
-        primal is not None and abs(primal - found) <= 1e-9 * max(abs(found), abs(primal))
+    same = (
+        primal is None
+        if np.isinf(found)
+        else (primal is not None and abs(primal - found) <= 1e-9 * max(abs(found), abs(primal)))
     )
     if not same:
         raise InvalidFile(
@@ -173,4 +173,6 @@ def load_solution(folder: str | os.PathLike[str]) -> Solution:
 def _loss_options(loss: Loss) -> dict[str, Any]:
     """The parameters of a loss, without its fixed facts."""
     options: dict[str, Any] = asdict(loss)  # type: ignore[call-overload]
-    return {key: value for key, value in options.items() if key not in ("name", "is_hard_constraint")}
+    return {
+        key: value for key, value in options.items() if key not in ("name", "is_hard_constraint")
+    }
