@@ -10,7 +10,7 @@ from measurelp.problem import MeasureProblem
 
 
 def interpolation_obstacle(
-    problem: MeasureProblem, arrangement: Arrangement, *, tolerance: float = 1e-8
+    problem: MeasureProblem, *, tolerance: float = 1e-8
 ) -> NDArray[np.float64] | None:
     r"""A vector q with :math:`\eta_q\equiv0`, orthogonal to the skip, and <q, y> > 0, or None.
 
@@ -19,7 +19,20 @@ def interpolation_obstacle(
     kink of eta on line l vanishes iff the sum of :math:`q_i\kappa_i` over its rows does, and
     what is left is the linear function :math:`-\sum_{o_i=-1}q_i\kappa_i\,\mathrm{line}`,
     which must vanish too.  A row alone on its line therefore has q_i = 0.
+
+    Which rows are parallel is decided exactly, once with the data read as the decimals they
+    print as, and once as the doubles they are.
     """
+    for numbers in ("decimal", "binary"):
+        q = _obstacle(problem, Arrangement.from_data(problem.lifted, numbers=numbers), tolerance)
+        if q is not None:
+            return q
+    return None
+
+
+def _obstacle(
+    problem: MeasureProblem, arrangement: Arrangement, tolerance: float
+) -> NDArray[np.float64] | None:
     lifted, line = problem.lifted, arrangement.line_of_row
     count = np.bincount(line[line >= 0], minlength=max(arrangement.n_lines, 1))
     shared = np.flatnonzero((line < 0) | (count[np.maximum(line, 0)] > 1))

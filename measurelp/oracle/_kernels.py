@@ -60,9 +60,9 @@ def min_norm_point(
     """Wolfe's algorithm on Y; ``y`` receives the point, ``tag`` its linear companion.
 
     ``base_tag`` and ``q_tag`` are carried along: if y = base - sum theta_l q_l + rays, then
-    tag = base_tag - sum theta_l q_tag_l (rays carry nothing).  Returns a status and a lower
-    bound of |Y| (-inf where none was found).  Complexity: a pass over q and the rays for
-    each of the few steps.
+    tag = base_tag - sum theta_l q_tag_l (rays carry nothing).  Returns a status, a lower
+    bound of |Y| (-inf where none was found) and the sum of the multipliers mu_j of y.
+    Complexity: a pass over q and the rays for each of the few steps.
     """
     r = base.shape[0]
     n_tag = base_tag.shape[0]
@@ -97,6 +97,7 @@ def min_norm_point(
     for c in range(n_tag):
         tag[c] = tags[0, c]
     lower = -np.inf
+    ray_total = 0.0
     previous = np.inf
     stalled = 0
 
@@ -106,7 +107,7 @@ def min_norm_point(
             length2 += y[c] * y[c]
         length = np.sqrt(length2)
         if length <= stop_below:
-            return BELOW, lower
+            return BELOW, lower, ray_total
         # Linear minimisation over Y in the direction y.
         for c in range(r):
             p[c] = base[c]
@@ -138,20 +139,20 @@ def min_norm_point(
         if worst_ray < 0:
             lower = max(lower, inner / length)
             if lower > stop_above:
-                return ABOVE, lower
+                return ABOVE, lower, ray_total
         vertex_gain = (length2 - inner) / (length * np.sqrt(distance2) + 1e-300)
         ray_gain = -worst / length
         if vertex_gain <= 1e-13 and worst_ray < 0:
-            return LEAST, lower
+            return LEAST, lower, ray_total
         if length >= previous * (1.0 - 1e-15):
             stalled += 1
             if stalled > 2:
-                return LEAST, lower
+                return LEAST, lower, ray_total
         else:
             stalled = 0
         previous = length
         if size == capacity:
-            return LEAST, lower
+            return LEAST, lower, ray_total
         if worst_ray >= 0 and ray_gain >= vertex_gain:
             for c in range(r):
                 points[size, c] = rays[worst_ray, c]
@@ -189,7 +190,7 @@ def min_norm_point(
             if not usable:
                 # Nearly dependent corral: forget the newest member and stop.
                 size -= 1
-                return LEAST, lower
+                return LEAST, lower, ray_total
             for i in range(size):
                 if trial[i] < 0.0:
                     ratio = share[i] / (share[i] - trial[i])
@@ -218,19 +219,22 @@ def min_norm_point(
                 total += share[i]
         if not total > 0.5:
             # Rounding has eaten the vertices; the last y is still a point of Y.
-            return LEAST, lower
+            return LEAST, lower, ray_total
         for c in range(r):
             y[c] = 0.0
         for c in range(n_tag):
             tag[c] = 0.0
+        ray_total = 0.0
         for i in range(size):
             if is_ray[i] == 0:
                 share[i] /= total
+            else:
+                ray_total += share[i]
             for c in range(r):
                 y[c] += share[i] * points[i, c]
             for c in range(n_tag):
                 tag[c] += share[i] * tags[i, c]
-    return LEAST, lower
+    return LEAST, lower, ray_total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -308,7 +312,9 @@ def ascend_all(rows, alpha, points, signs, steps):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def cell_suprema(packed, rays, jumps, offset, total, rows, alpha, floor, free_bias, points, values):
+def cell_suprema(
+    packed, rays, ray_error, jumps, offset, total, rows, alpha, floor, free_bias, points, values
+):
     """The suprema of +-eta over each cell and its opposite, by projection.
 
     A cell is {w : s_l <ray_l, w> >= 0}; bit l of ``packed`` is set where s_l = +1.  There
@@ -318,7 +324,8 @@ def cell_suprema(packed, rays, jumps, offset, total, rows, alpha, floor, free_bi
     receives the best point over the four problems of cell k and ``values[k]`` the signed
     eta there.  With ``free_bias`` > 0 the last coordinate is bounded by that times the norm
     of the others, which alone counts: y proves |y'| + free_bias |y_last|.  Returns an upper
-    bound of all suprema up to rounding.
+    bound of all suprema up to rounding of the gradients; that of the rays, of which each
+    is off by at most ``ray_error``, is charged.
     """
     m, r = rays.shape
     signed = np.empty((m, r))
@@ -354,7 +361,7 @@ def cell_suprema(packed, rays, jumps, offset, total, rows, alpha, floor, free_bi
             length = np.sqrt(length)
             threshold = max(abs(values[k]), floor)
             if length > threshold:
-                min_norm_point(
+                _, _, ray_total = min_norm_point(
                     base, no_tag, signed, m, no_q, no_tags, 0, start, threshold, np.inf, y, no_tag
                 )
                 projected = 0.0
@@ -364,6 +371,7 @@ def cell_suprema(packed, rays, jumps, offset, total, rows, alpha, floor, free_bi
                 if free_bias > 0.0:
                     last = abs(y[r - 1])
                     projected = np.sqrt(max(projected**2 - last**2, 0.0)) + free_bias * last
+                projected += ray_total * ray_error
                 if projected <= length:  # never true of NaN
                     length = projected
             upper = max(upper, length)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from measurelp.arrangement import Arrangement, Cells, iter_cells
+from measurelp.arrangement import Arrangement, Cells, count_cells, iter_cells
+from measurelp.errors import InvalidProblem
 from measurelp.oracle._kernels import cell_suprema
 from measurelp.oracle.ascent import climbed
 from measurelp.oracle.base import ROUNDOFF, Budget, DualFunction, OracleReport, report_from_points
 from measurelp.status import Scope, Termination
 
-_FREE_BIAS = 1e-4
+_FREE_BIAS = 1e-5
 
 
 class CellOracle:
@@ -53,6 +54,7 @@ class CellOracle:
             scope = Scope.COMPLETE
         else:
             arrangement = self.cells.arrangement
+            self._check(self.cells, dual)
             blocks = iter([self.cells])
             scope = self.cells.scope
         # A free bias gets a small penalty; what that loses is charged to each bound.
@@ -62,6 +64,11 @@ class CellOracle:
         rows, alpha = dual.space.rows * stretch, dual.alpha
         rays, jumps, offset = _lines(arrangement, rows, alpha)
         total = alpha @ rows
+        # A row may stand for a decimal 4 units in the last place away, and coordinates of the
+        # row space are off by the residual.
+        size = np.linalg.norm(dual.space.rows, axis=1)
+        lost = np.max(dual.space.residual[size > 0.0] / size[size > 0.0], initial=0.0)
+        ray_error = 32.0 * ROUNDOFF + float(lost)
         axes = np.eye(rows.shape[1])
         points = [climbed(dual, axes if starts is None else np.vstack([axes, starts]))]
         values = [dual.values(points[0])]
@@ -74,7 +81,7 @@ class CellOracle:
             block_points = np.zeros((len(block.packed), rows.shape[1]))
             block_values = np.zeros(len(block.packed))
             bound = cell_suprema(
-                block.packed, rays, jumps, offset, total, rows, alpha, floor,
+                block.packed, rays, ray_error, jumps, offset, total, rows, alpha, floor,
                 _FREE_BIAS if dual.space.has_free_bias else 0.0, block_points, block_values,
             )  # fmt: skip
             upper = max(upper, bound)
@@ -87,6 +94,9 @@ class CellOracle:
                 termination = Termination.TIME_LIMIT
                 break
         all_points, all_values = np.vstack(points), np.concatenate(values)
+        if dual.space.has_free_bias:
+            all_points = climbed(dual, all_points, np.where(all_values < 0.0, -1.0, 1.0))
+            all_values = dual.values(all_points)
         # Sums over n rows, the rows of the arrangement being the decimals the doubles print as.
         error = (3.0 * len(rows) + 64.0) * ROUNDOFF * dual.magnitude
         upper = max(upper, float(np.max(np.abs(all_values), initial=0.0))) + error
@@ -94,6 +104,21 @@ class CellOracle:
             dual, upper, all_points, all_values, level,
             scope=scope, termination=termination, cells=n_cells,
         )  # fmt: skip
+
+    @staticmethod
+    def _check(cells: Cells, dual: DualFunction) -> None:
+        """Refuse cells of other data, and a part of the cells that says it is all of them."""
+        if not np.array_equal(cells.arrangement.data, dual.problem.lifted):
+            raise InvalidProblem(
+                "cells: they belong to other data; enumerate the cells of problem.lifted."
+            )
+        if cells.scope is Scope.COMPLETE:
+            everything = count_cells(cells.arrangement)
+            if len(cells) != everything:
+                raise InvalidProblem(
+                    f"cells: {len(cells)} of the {everything} cells were given, but marked as "
+                    "complete; give all of them, or leave cells out."
+                )
 
 
 def _lines(

@@ -101,8 +101,8 @@ class _Search:
             )  # fmt: skip
             self._work(part, reach, tree, peaks, peak_values)
             self.open_bound = max(self.open_bound, tree.open_bound(int(self.ints[kernels.TOP])))
-        # Rounding of the sums that reach and total are made of.
-        self.floats[kernels.UPPER] += 8.0 * ROUNDOFF * reach
+        # Rounding of the sums that reach and total are made of (pairwise, so log n terms).
+        self.floats[kernels.UPPER] += 64.0 * ROUNDOFF * reach
         found = int(self.ints[kernels.N_PEAKS])
         return peaks[:found], peak_values[:found]
 

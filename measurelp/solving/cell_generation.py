@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from measurelp.arrangement import Arrangement, Cells
+from measurelp.arrangement import Cells
 from measurelp.backends import Backend, backend_from_name
 from measurelp.certificate import (
     Certificate,
@@ -181,7 +181,7 @@ class _Run:
     def solution(self, first: AtomicMeasure | None, why: str) -> Solution:
         """Solve, and certify whatever was reached."""
         if self.problem.loss.is_hard_constraint:
-            q = interpolation_obstacle(self.problem, Arrangement.from_data(self.problem.lifted))
+            q = interpolation_obstacle(self.problem)
             if q is not None:
                 empty = AtomicMeasure(
                     np.zeros((0, self.problem.lifted.shape[1])), np.zeros(0), self._skip(None)

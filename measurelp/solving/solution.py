@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from measurelp.arrangement import Arrangement
 from measurelp.certificate import (
     Certificate,
     certify,
@@ -143,7 +142,7 @@ def load_solution(folder: str | os.PathLike[str]) -> Solution:
         tol_gap = claimed["tol_gap"]
         verdict, primal = Verdict[claimed["verdict"]], claimed["primal_value"]
         if verdict is Verdict.INFEASIBLE:
-            q = interpolation_obstacle(problem, Arrangement.from_data(problem.lifted))
+            q = interpolation_obstacle(problem)
             if q is None:
                 raise InvalidFile(f"{folder}: says INFEASIBLE, but its data can be interpolated.")
             certificate = infeasible_certificate(problem, q)
