@@ -3,12 +3,19 @@
 A column is multiplied by the smallest power of ten (``"decimal"``) or two (``"binary"``) that makes all entries
 integers, then divided by their greatest common divisor.  Positive factors of columns change no sign pattern's set:
 they rescale the coordinates of w.
+
+The decimal reading has to see through the noise of arithmetic: ``3 * 0.1`` and ``np.linspace(0, 1, 11)[3]`` print as
+0.30000000000000004 and mean 0.3.  If *every* entry of a column lies within `NOISE` units in the last place of a decimal with at
+most `DIGITS` significant digits, those decimals are meant; otherwise every entry is the shortest decimal that prints it.
+Whole numbers below 2^53 and decimals of up to 14 digits always stand for themselves: from a decimal of 12 digits they
+are farther than `NOISE` units away or they are that decimal.  A long decimal passes by chance once in about a thousand,
+so that a column of n of them is taken for short ones with probability about ``1000^-n``.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
-from math import gcd
+from math import gcd, ulp
 from numbers import Real
 
 import numpy as np
@@ -16,6 +23,9 @@ import numpy as np
 from measurelp.errors import InvalidProblem
 
 NUMBERS = ("decimal", "binary")
+DIGITS = 12  # significant digits of a decimal that noise may hide
+NOISE = 4  # units in the last place that count as noise
+_TENS = np.array([float(f"1e{k}") for k in range(23)])  # all exact
 
 
 def checked_matrix(X, name: str = "X", numbers: str = "decimal") -> np.ndarray:
@@ -80,42 +90,80 @@ def checked_numbers(numbers: str) -> str:
     return numbers
 
 
-def _short_decimals(column: np.ndarray) -> tuple[list[int], int] | None:
-    """(m, k) with ``column = m / 10^k`` read as decimals, when k <= 12 and all |m| < 10^15 do; else None.
+def _near_decimals(column: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """(m, p) with ``column = m * 10^p`` up to `NOISE` units in the last place and ``|m| <= 10^12``; else None.
 
-    Decimals of at most 15 digits are printed back by their double, so a correctly rounded quotient ``m / 10^k``
-    that equals the double identifies its shortest decimal.
+    At most one decimal of `DIGITS` digits is that near to a normal double; columns with subnormal entries are left out, and
+    so are those whose units in the last place overflow.  Where ``|p| <= 22`` both the integer and the
+    power of ten are exact doubles, so that one product or quotient is the double nearest to the decimal.
     """
-    if np.abs(column).max() >= 1e15:
+    size = np.abs(column)
+    zero = size == 0.0
+    if size[~zero].min() < np.finfo(np.float64).tiny or size.max() > 1e307:
         return None
-    for k in (0, 1, 2, 3, 4, 6, 8, 10, 12):
-        scaled = np.rint(column * 10.0**k)
-        if np.abs(scaled).max() >= 1e15:
-            return None
-        if (scaled / 10.0**k == column).all():
-            return [int(v) for v in scaled.tolist()], k
-        if k == 2 and np.rint(column[0] * 1000000000000.0) / 1000000000000.0 != column[0]:
-            return None
-    return None
+    power = np.floor(np.log10(np.where(zero, 1.0, size))).astype(np.int64) - (DIGITS - 1)
+    if np.abs(power).max() <= 22:
+        ten = _TENS[np.abs(power)]
+        small = power < 0
+        mantissa = np.rint(np.where(small, column * ten, column / ten))
+        decimal = np.where(small, mantissa / ten, mantissa * ten)
+    else:
+        texts = [f"{v:.{DIGITS - 1}e}" for v in column.tolist()]
+        decimal = np.array([float(text) for text in texts])
+        power = np.array([int(text.partition("e")[2]) for text in texts]) - (DIGITS - 1)
+        mantissa = np.array([float(text.partition("e")[0].replace(".", "")) for text in texts])
+    if not (np.abs(decimal - column) <= NOISE * np.spacing(size)).all():
+        return None
+    return mantissa.astype(np.int64), np.where(zero, power.max(), power)
 
 
-def _decimals(column: np.ndarray) -> tuple[list[int], Fraction]:
-    """Integers and the positive factor whose products are the shortest decimals of a column."""
-    short = _short_decimals(column)
-    if short is not None:
-        return short[0], Fraction(1, 10 ** short[1])
-    mantissas, exponents = [], []
-    for value in column.tolist():
-        digits, _, power = repr(value).partition("e")
-        whole, _, fraction = digits.partition(".")
-        if fraction == "0":
-            fraction = ""
-        mantissas.append(int(whole + fraction))
-        exponents.append((int(power) if power else 0) - len(fraction))
-    low = min(e for m, e in zip(mantissas, exponents, strict=True) if m)
-    powers = {e: 10 ** (e - low) for e in set(exponents) if e >= low}
-    integers = [m * powers[e] if m else 0 for m, e in zip(mantissas, exponents, strict=True)]
+def _meant_decimals(column: np.ndarray) -> tuple[list[int], Fraction] | None:
+    """Integers and factor of the decimals of few digits that all entries of a column stand for, if they do.
+
+    One entry rules out nearly all columns of long decimals.  Whole numbers below 2^53 stand for themselves.
+    """
+    probe = next(filter(None, column.tolist()))
+    if abs(float(f"{probe:.{DIGITS - 1}e}") - probe) > NOISE * ulp(probe):
+        return None
+    if np.abs(column).max() < 2.0**53 and (np.rint(column) == column).all():
+        return None
+    near = _near_decimals(column)
+    if near is None:
+        return None
+    mantissa, power = near
+    low = int(power.min())
+    shift = power - low
+    if shift.max() <= 6:
+        integers = (mantissa * 10**shift).tolist()
+    else:
+        integers = [
+            m * 10**s if m else 0 for m, s in zip(mantissa.tolist(), shift.tolist(), strict=True)
+        ]
     return integers, Fraction(10) ** low
+
+
+def _printed_decimals(column: np.ndarray) -> tuple[list[int], Fraction]:
+    """Integers and the positive factor whose products are the shortest decimals that print a column's doubles."""
+    text = repr(column.tolist())[1:-1]
+    if "e" not in text:
+        lengths = [len(token) - token.index(".") - 1 for token in text.split(", ")]
+        mantissas = map(int, text.replace(".", "").split(", "))
+        most = max(lengths)
+        if most == min(lengths):
+            return list(mantissas), Fraction(1, 10**most)
+        tens = [10 ** (most - k) for k in range(most + 1)]
+        return [m * tens[k] for m, k in zip(mantissas, lengths, strict=True)], Fraction(1, 10**most)
+    integers, exponents = [], []
+    for token in text.split(", "):
+        digits, _, power = token.partition("e")
+        whole, _, fraction = digits.partition(".")
+        integers.append(int(whole + fraction))
+        exponents.append((int(power) if power else 0) - len(fraction))
+    low = min(e for m, e in zip(integers, exponents, strict=True) if m)
+    powers = {e: 10 ** (e - low) for e in set(exponents) if e >= low}
+    return [m * powers[e] if m else 0 for m, e in zip(integers, exponents, strict=True)], Fraction(
+        10
+    ) ** low
 
 
 def _binaries(column: np.ndarray) -> tuple[list[int], Fraction]:
@@ -129,12 +177,28 @@ def _binaries(column: np.ndarray) -> tuple[list[int], Fraction]:
     ) ** low
 
 
-def integer_column(column: np.ndarray, numbers: str) -> tuple[list[int], Fraction]:
-    """Coprime integers and a positive factor with ``column = factor * integers`` in the chosen reading."""
+def integer_column(column: np.ndarray, numbers: str) -> tuple[list[int], Fraction, bool]:
+    """Coprime integers and a positive factor with ``column = factor * integers`` in the chosen reading.
+
+    The flag says that the entries were read as the decimals of at most `DIGITS` digits next to them, see `exact_entry`.
+    """
     if not column.any():
-        return [0] * len(column), Fraction(1)
-    integers, factor = _decimals(column) if numbers == "decimal" else _binaries(column)
+        return [0] * len(column), Fraction(1), False
+    meant = None
+    if numbers == "binary":
+        integers, factor = _binaries(column)
+    else:
+        meant = _meant_decimals(column)
+        integers, factor = _printed_decimals(column) if meant is None else meant
     common = gcd(*integers)
     if common > 1:
         integers = [v // common for v in integers]
-    return integers, factor * common
+        factor *= common
+    return integers, factor, meant is not None
+
+
+def exact_entry(value: float, numbers: str, rounded: bool) -> Fraction:
+    """The number that one double of a column stands for; ``rounded`` is the column's flag from `integer_column`."""
+    if numbers == "binary":
+        return Fraction(value)
+    return Fraction(f"{value:.{DIGITS - 1}e}" if rounded else repr(value))

@@ -8,11 +8,12 @@ restricted to the kernel of phi_D, with a running error bound; integers small en
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 from math import frexp, isqrt, ldexp
 
 import numpy as np
 
-from ._modular import residue_table
+from ._modular import empty_table, residue_table
 from ._modular_kernels import Residues
 from ._restriction_kernels import step_error
 from ._search_state import (
@@ -70,15 +71,17 @@ def _equilibrated(lines) -> tuple[np.ndarray, np.ndarray, bool]:
     return np.ldexp(mantissa, np.maximum(shift, -1000).astype(np.int32)), columns, exact
 
 
-def _minor_bound(lines) -> int:
-    """Largest absolute minor of order below d (Hadamard, by row norms and by entries)."""
+def _has_small_minors(lines) -> bool:
+    """Whether ``2 m^2 < 2^53`` for every minor m of order below d (Hadamard, by row norms and by entries)."""
     d = len(lines[0])
-    entry = max(max(abs(v) for v in line) for line in lines)
+    entry = max(max(map(abs, line)) for line in lines)
+    if 2 * entry * entry >= 2**53:
+        return False
     norm2 = max(sum(v * v for v in line) for line in lines)
     bound = entry
     for k in range(1, d):
         bound = max(bound, min(isqrt(norm2**k), isqrt(entry ** (2 * k) * k**k)) + 1)
-    return bound
+    return 2 * bound * bound < 2**53
 
 
 def _padded(rows: np.ndarray, n_words: int) -> np.ndarray:
@@ -87,15 +90,22 @@ def _padded(rows: np.ndarray, n_words: int) -> np.ndarray:
     return out.ravel()
 
 
-def _flags(columns, seed) -> tuple[np.ndarray, list[list[int]], list[int]]:
-    """Flags phi_1, ..., phi_d in equilibrated coordinates (float64, exact) and as integers for the lines; column shifts."""
-    d = len(columns)
+@lru_cache(maxsize=64)
+def _draws(d: int, seed: int) -> tuple[list[list[int]], np.ndarray]:
+    """Random integers of 51 bits, and the same divided by 2^50."""
     rng = random.Random(1_000_003 * seed + 17)
     draws = [[rng.randint(-(2**_FLAG_BITS), 2**_FLAG_BITS) for _ in range(d)] for _ in range(d)]
-    least = int(columns.min())
-    shifts = [int(e) - least for e in columns]
+    return draws, np.array([[ldexp(v, -_FLAG_BITS) for v in draw] for draw in draws])
+
+
+def _flags(columns, seed) -> tuple[np.ndarray, list[list[int]], list[int]]:
+    """Flags phi_1, ..., phi_d in equilibrated coordinates (float64, exact) and as integers for the lines; column shifts."""
+    draws, flags = _draws(len(columns), seed)
+    exponents = columns.tolist()
+    least = min(exponents)
+    shifts = [e - least for e in exponents]
     integers = [[v << s for v, s in zip(draw, shifts, strict=True)] for draw in draws]
-    return np.array([[ldexp(v, -_FLAG_BITS) for v in draw] for draw in draws]), integers, shifts
+    return flags.copy(), integers, shifts
 
 
 def equilibrated_vectors(
@@ -107,8 +117,12 @@ def equilibrated_vectors(
     return np.vstack([scaled, flags]), columns, integers
 
 
-def lowered(arrangement: Arrangement, seed: int) -> tuple[list[Level], Residues]:
+def lowered(
+    arrangement: Arrangement, seed: int, with_residues: bool = True
+) -> tuple[list[Level], Residues]:
     """Levels d, d - 1, ..., 1 and the residue table of an arrangement of positive rank for one draw of flags.
+
+    Without residues the table is empty: searches that need an exact decision end as if the flags were not generic.
 
     Complexity O(n d^3) floating and O(n d P) modular operations, P primes (P about d (b + 50) / 31 for b-bit data).
     """
@@ -117,11 +131,10 @@ def lowered(arrangement: Arrangement, seed: int) -> tuple[list[Level], Residues]
     n_words = (n + 63) // 64
     scaled, columns, exact = _equilibrated(lines)
     flags, flag_rows, shifts = _flags(columns, seed)
-    table = residue_table(lines, flag_rows)
+    table = residue_table(lines, flag_rows) if with_residues else empty_table(n + d, d)
 
     levels: list[Level] = []
-    bound = _minor_bound(lines)
-    if 2 * bound * bound < 2**53:
+    if exact and _has_small_minors(lines):
         integers = np.array(lines, dtype=np.float64)
         greatest = max(shifts)
         phi = np.array([ldexp(v, s - greatest) for v, s in zip(flags[d - 1], shifts, strict=True)])
@@ -129,37 +142,25 @@ def lowered(arrangement: Arrangement, seed: int) -> tuple[list[Level], Residues]
         levels.append(
             Level(n, n_words, d, d, True, _padded(integers, n_words), phi, 0.0, 0.0, size, phi_size)
         )
-    rows, row_error, flag_error = scaled, 0.0 if exact else 1.01 * U, 0.0
+    vectors = np.concatenate([scaled, flags])
+    row_error, flag_error = 0.0 if exact else 1.01 * U, 0.0
     for dim in range(d, 0, -1):
-        size, flag_size = float(np.abs(rows).max()), float(np.abs(flags).max())
+        sizes = np.abs(vectors)
+        size, flag_size = float(sizes[:n].max()), float(sizes[n:].max())
+        phi = vectors[n + dim - 1]
         if dim < d or not levels:
-            phi = flags[dim - 1].copy()
-            levels.append(
-                Level(
-                    n,
-                    n_words,
-                    dim,
-                    d,
-                    False,
-                    _padded(rows, n_words),
-                    phi,
-                    row_error,
-                    flag_error,
-                    size,
-                    flag_size,
-                )
-            )
+            padded = _padded(vectors[:n], n_words)
+            sizes_and_errors = (row_error, flag_error, size, flag_size)
+            levels.append(Level(n, n_words, dim, d, False, padded, phi.copy(), *sizes_and_errors))
         if dim == 1:
             break
-        t = flags[dim - 1]
-        p = int(np.abs(t).argmax())
-        pivot = float(t[p])
+        p = int(sizes[n + dim - 1].argmax())
+        pivot = float(phi[p])
         row_error = step_error(row_error, flag_error, size, pivot, 1.0)
         flag_error = step_error(flag_error, flag_error, flag_size, pivot, 1.0) * UP
+        others = [q for q in range(dim) if q != p]
         with np.errstate(all="ignore"):
-            ratio = np.delete(t, p) / pivot
-            rows = np.delete(rows, p, axis=1) - rows[:, p : p + 1] * ratio
-            flags = np.delete(flags, p, axis=1) - flags[:, p : p + 1] * ratio
+            vectors = vectors[:, others] - vectors[:, p : p + 1] * (phi[others] / pivot)
     return levels, table
 
 
@@ -170,7 +171,7 @@ def work_bytes(n: int, d: int, primes: int = 8) -> int:
 
 
 def new_work(level: Level, table: Residues) -> Work:
-    """Scratch of one search at this level."""
+    """Scratch of one search at this level; it also serves lower levels, one after another."""
     n, dims, d = level.n, level.dim, level.rank
     depths = max(dims - 1, 1)
     padded = 64 * level.n_words
@@ -207,8 +208,8 @@ def new_work(level: Level, table: Residues) -> Work:
 
 def begin(level, work, first, stop):
     """Put a search at its beginning: first elements (the largest of S) run over first <= s < stop."""
-    work.rows[0, :] = level.rows
-    work.phi[0, :] = level.phi
+    work.rows[0, : len(level.rows)] = level.rows
+    work.phi[0, : level.dim] = level.phi
     work.bounds[0, ROW_E] = level.row_error
     work.bounds[0, PHI_E] = level.phi_error
     work.bounds[0, ROW_M] = level.row_max

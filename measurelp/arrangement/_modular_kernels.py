@@ -4,7 +4,7 @@ A table holds the residues of integer vectors (data rows, then flags) modulo pri
 ``2 |det| < p_0 ... p_{P-1}`` for every determinant asked for (Hadamard).  A determinant is zero iff all its
 residues are; its sign follows from its mixed-radix digits (Garner).  A set of m integer vectors is dependent iff it
 is rank deficient modulo every one of enough primes, because some nonzero m x m minor cannot be divisible by
-primes whose product exceeds it.  All arithmetic is on uint64 with factors below 2^31, so nothing overflows.
+primes whose product exceeds it.  With an empty table every determinant is reported as zero.  All arithmetic is on uint64 with factors below 2^31, so nothing overflows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ class Residues(NamedTuple):
     rows: np.ndarray  # (P, n_vectors, d) uint64
     primes: np.ndarray  # (P,) uint64
     garner: np.ndarray  # (P, P) uint64, garner[j, i] = 1 / p_j modulo p_i for j < i
-    n_dependence: int  # how many of the primes decide dependence of data rows
+    n_dependence: (
+        int  # how many of the primes decide dependence of data rows; 0 when the table is empty
+    )
 
 
 @njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
@@ -36,6 +38,29 @@ def inverse_mod(a, p):
     if t0 < 0:
         t0 += np.int64(p)
     return np.uint64(t0)
+
+
+@njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
+def rank_mod(m, p):
+    """Rank modulo the prime p < 2^31 of a matrix of residues, which is overwritten."""
+    n, d = m.shape
+    rank = 0
+    for c in range(d):
+        pivot = rank
+        while pivot < n and m[pivot, c] == 0:
+            pivot += 1
+        if pivot == n:
+            continue
+        for q in range(c, d):
+            m[rank, q], m[pivot, q] = m[pivot, q], m[rank, q]
+        inverse = inverse_mod(m[rank, c], p)
+        for r in range(rank + 1, n):
+            if m[r, c] != 0:
+                factor = p - (m[r, c] * inverse) % p
+                for q in range(c, d):
+                    m[r, q] = (m[r, q] + factor * m[rank, q]) % p
+        rank += 1
+    return rank
 
 
 @njit(cache=True, nogil=True, _nrt=False, error_model="numpy")

@@ -226,7 +226,8 @@ def update_coefficients(level, work, depth, s):
 
 @njit(cache=True, nogil=True, _nrt=False, error_model="numpy", inline="always")
 def absorb(level, table, work, depth, s, keep):
-    """Cover the class of s at this depth; with ``keep`` also append it to cl(S). False when flags are not generic.
+    """Cover the class of s at this depth; with ``keep`` also append it to cl(S). False when flags are not generic or
+    a decision needs residues that the table does not have.
 
     Rows whose restricted entries are all within their error are candidates; each is proved to lie in cl(S + s) or not.
     """
@@ -264,6 +265,8 @@ def absorb(level, table, work, depth, s, keep):
             bit = mask & (~mask + one)
             mask ^= bit
             if not level.exact:
+                if table.n_dependence == 0:
+                    return False
                 if not depends(
                     table,
                     work.state,

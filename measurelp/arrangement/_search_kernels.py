@@ -94,6 +94,8 @@ def resolve_zeros(level, table, work, depth, k, with_signs):
             mask ^= bit
             sign = 0
             dependent = False
+            if table.n_dependence == 0:
+                return -1
             if covered[w] & bit == 0:
                 dependent = depends(
                     table,
@@ -424,25 +426,32 @@ def search(level, table, work, mode, out, bases, start):
 
 @njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
 def last_cell(level, table, work, out):
-    """The one cell of level 1: signs of the rows on the line where all flags but phi_1 vanish; False when flags fail."""
+    """The one cell of level 1: signs of the rows on the line where all flags but phi_1 vanish; False when flags fail.
+
+    Either of two opposite cells will do.  Rows within their error get the sign of a determinant, times that which
+    takes determinants to the orientation of the floats (of any row beyond its error).
+    """
     d = level.rank
     ids = work.ids
     factor = 0
     out[:] = 0
+    for i in range(1, d):
+        ids[i] = level.n + d - i
     for l in range(level.n):
         x = level.rows[l]
-        certain = abs(x) > level.row_error
-        sign = 0
-        if not certain or factor == 0:
+        sign = 1 if x > 0.0 else -1
+        if not abs(x) > level.row_error:
+            if factor == 0:
+                factor = 1
+                for j in range(level.n):
+                    if abs(level.rows[j]) > level.row_error:
+                        ids[0] = j
+                        factor = determinant_sign(table, ids, work.matrix, work.digits)
+                        factor *= 1 if level.rows[j] > 0.0 else -1
+                        break
             ids[0] = l
-            for i in range(1, d):
-                ids[i] = level.n + d - i
-            sign = determinant_sign(table, ids, work.matrix, work.digits)
+            sign = factor * determinant_sign(table, ids, work.matrix, work.digits)
             if sign == 0:
                 return False
-            if certain:
-                factor = sign * (1 if x > 0.0 else -1)
-        else:
-            sign = factor * (1 if x > 0.0 else -1)
         set_bit(out, l, sign)
     return True

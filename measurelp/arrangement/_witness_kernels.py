@@ -62,8 +62,8 @@ def interior(
     With the dual basis v_1, v_2, ... of the cell's basis, oriented by the signs of its rows, the point is
     ``w = v_1 + t_2 v_2 + ...``: t_j is half the distance along v_j to the nearest hyperplane that w already avoids.
 
-    Certificate: for the rounded point in data coordinates ``|fl<x, w> - <x, w>| <= (d + 2) u sum |x_q w_q|``, one u
-    more because a double differs from the decimal it stands for by at most u.
+    Certificate: for the rounded point in data coordinates ``|fl<x, w> - <x, w>| <= (d + 2) u sum |x_q w_q|``, 10 u
+    more because a double differs from the decimal it stands for by at most 5 units in its last place.
 
     lines (d, n): equilibrated lines by column; vectors (n + d, d): the same by row, then flags; data (d', n): one data row a
     line, oriented, by column; to_data (d', d); packed (H, W); bases (H, d); points (H, d').  Scratch: m, v (d, d),
@@ -72,7 +72,7 @@ def interior(
     """
     d = bases.shape[1]
     width = data.shape[0]
-    gamma = (width + 4) * 1.1102230246251565e-16
+    gamma = (width + 14) * 1.1102230246251565e-16
     one = np.uint64(1)
     for h in range(bases.shape[0]):
         failed[h] = 1

@@ -8,7 +8,8 @@ from math import comb, gcd
 
 import numpy as np
 
-from ._exact_numbers import checked_matrix, checked_numbers, integer_column
+from ._exact_numbers import checked_matrix, checked_numbers, exact_entry, integer_column
+from ._modular_kernels import rank_mod
 
 _RANK_PRIME = 2**31 - 1
 
@@ -66,7 +67,9 @@ class Arrangement:
     data : ndarray of shape (n_rows, d)
         X as given (read-only).
     numbers : {"decimal", "binary"}
-        How doubles were read.
+        How doubles were read, see `from_data`.
+    rounded_columns : tuple of bool
+        Columns whose entries were read as the decimals of at most 12 digits next to them.
     n_rows, n_lines, rank : int
     line_of_row : ndarray of shape (n_rows,)
         Line of a row, -1 for a zero row.
@@ -80,6 +83,7 @@ class Arrangement:
 
     data: np.ndarray = field(repr=False)
     numbers: str
+    rounded_columns: tuple[bool, ...]
     n_rows: int
     n_lines: int
     rank: int
@@ -97,8 +101,8 @@ class Arrangement:
         X : array-like of shape (n, d)
             One hyperplane normal a row; append a column of ones for a bias.
         numbers : {"decimal", "binary"}
-            ``"decimal"`` reads every double as the shortest decimal that prints it, so that 0.1 is one tenth and
-            points on a decimal grid are exactly on it; ``"binary"`` takes doubles literally.
+            ``"decimal"`` reads doubles as the decimals that were meant, so that 0.1 is one tenth and points on a decimal
+            grid are exactly on it; ``"binary"`` takes doubles literally.
 
         Returns
         -------
@@ -111,6 +115,12 @@ class Arrangement:
 
         Notes
         -----
+        The decimal reading goes column by column.  If every entry of the column lies within 4 units in the last place of a
+        decimal with at most 12 significant digits, those decimals are meant: ``3 * 0.1``, which prints as
+        0.30000000000000004, is 0.3, whichever way a grid was computed.  Otherwise every entry of the column is the
+        shortest decimal that prints it (``repr``), so that data with long decimals keep all their digits.  Whole
+        numbers below 2^53 stand for themselves.
+
         O(n d) exact operations plus one modular rank; exact elimination only when the rank is below d.
         What it proves: ranks, zero rows and coincidences of hyperplanes are decided in integers.
 
@@ -119,10 +129,12 @@ class Arrangement:
         >>> facts = Arrangement.from_data([[1.0, 0.0], [-2.0, 0.0], [0.0, 0.0], [0.1, 0.3]])
         >>> facts.n_lines, facts.rank, facts.line_of_row.tolist(), facts.orientation.tolist()
         (2, 2, [0, 0, -1, 1], [1, -1, 0, 1])
+        >>> [Arrangement.from_data([[0.1 + 0.2, 1.0], [0.3, 1.0]], numbers=r).n_lines for r in ("decimal", "binary")]
+        [1, 2]
         """
         checked_numbers(numbers)
         data = checked_matrix(X, "X", numbers)
-        columns, scale, shift, pivot = _centred_columns(data, numbers)
+        columns, scale, shift, pivot, rounded = _centred_columns(data, numbers)
         lines, line_of_row, orientation = _merged_rows(columns)
         kept = _independent_columns(lines, data.shape[1], pivot)
         if len(kept) < data.shape[1]:
@@ -139,6 +151,7 @@ class Arrangement:
         return cls(
             data,
             numbers,
+            rounded,
             data.shape[0],
             len(lines),
             len(kept),
@@ -150,12 +163,10 @@ class Arrangement:
 
     def exact_row(self, i: int) -> list[Fraction]:
         """Row i of the data as the numbers it stands for."""
-        values = self.data[i].tolist()
-        return (
-            [Fraction(repr(v)) for v in values]
-            if self.numbers == "decimal"
-            else [Fraction(v) for v in values]
-        )
+        return [
+            exact_entry(v, self.numbers, rounded)
+            for v, rounded in zip(self.data[i].tolist(), self.rounded_columns, strict=True)
+        ]
 
     def bound_cells(self) -> int:
         """Largest number of cells that ``n_lines`` hyperplanes of this rank can have: ``2 sum_{k<rank} C(n_lines-1, k)``.
@@ -168,16 +179,14 @@ class Arrangement:
 
 
 def _centred_columns(data, numbers):
-    """Integer columns, their factors, the multiple of the constant column taken from each, and that column's index."""
-    columns, scale = [], []
-    for q in range(data.shape[1]):
-        integers, factor = integer_column(data[:, q], numbers)
-        columns.append(integers)
-        scale.append(factor)
+    """Integer columns, their factors, the multiple of the constant column taken from each, that column's index, flags."""
+    read = [integer_column(column, numbers) for column in data.T]
+    columns, scale = [part[0] for part in read], [part[1] for part in read]
+    rounded = tuple(part[2] for part in read)
     shift = [Fraction(0)] * len(columns)
-    constant = [q for q, c in enumerate(columns) if c[0] != 0 and min(c) == max(c)]
+    constant = [q for q, c in enumerate(columns) if c[0] != 0 and c.count(c[0]) == len(c)]
     if not constant:
-        return columns, scale, shift, -1
+        return columns, scale, shift, -1, rounded
     pivot = constant[0]
     unit = columns[pivot][0]
     for q, column in enumerate(columns):
@@ -193,61 +202,43 @@ def _centred_columns(data, numbers):
         # X_q = factor (common new + middle) and X_pivot = scale_pivot * unit
         shift[q] = scale[q] * middle / (scale[pivot] * unit)
         scale[q] *= common
-    return columns, scale, shift, pivot
+    return columns, scale, shift, pivot, rounded
 
 
 def _merged_rows(columns):
     """Distinct lines (coprime, first nonzero entry positive), the line of every row and its orientation."""
-    n = len(columns[0])
-    line_of_row = np.full(n, -1, dtype=np.int64)
-    orientation = np.zeros(n, dtype=np.int8)
-    index: dict[tuple[int, ...], int] = {}
-    lines: list[tuple[int, ...]] = []
-    for i, row in enumerate(zip(*columns, strict=True)):
+    zero = (0,) * len(columns)
+    line_of_row, orientation = [], []
+    index: dict[tuple[int, ...], int] = {}  # in the order of first appearance
+    for row in zip(*columns, strict=True):
         common = gcd(*row)
         if common == 0:
+            line_of_row.append(-1)
+            orientation.append(0)
             continue
-        sign = 1
-        for v in row:
-            if v:
-                sign = 1 if v > 0 else -1
-                break
+        sign = -1 if row < zero else 1
         common *= sign
         if common != 1:
             row = tuple([v // common for v in row])
-        found = index.get(row)
-        if found is None:
-            found = index[row] = len(lines)
-            lines.append(row)
-        line_of_row[i] = found
-        orientation[i] = sign
-    return lines, line_of_row, orientation
+        line_of_row.append(index.setdefault(row, len(index)))
+        orientation.append(sign)
+    return list(index), np.array(line_of_row, dtype=np.int64), np.array(orientation, dtype=np.int8)
 
 
-def _rank_modulo_prime(lines, d):
-    """Rank modulo one prime: a lower bound on the rank over the integers."""
-    p = _RANK_PRIME
-    m = np.array([[v % p for v in line] for line in lines], dtype=np.int64)
-    rank = 0
-    for c in range(d):
-        pivots = np.flatnonzero(m[rank:, c])
-        if not len(pivots):
-            continue
-        j = rank + int(pivots[0])
-        m[[rank, j]] = m[[j, rank]]
-        m[rank] = m[rank] * pow(int(m[rank, c]), -1, p) % p
-        m[rank + 1 :] = (m[rank + 1 :] - m[rank + 1 :, c : c + 1] * m[rank]) % p
-        rank += 1
-        if rank == len(m):
-            break
-    return rank
+def _has_full_rank(lines, d):
+    """Whether the rank modulo one prime is d; then the rank over the integers is d.  A few lines usually tell."""
+    for some in (lines[: 2 * d], lines):
+        residues = [[v % _RANK_PRIME for v in line] for line in some]
+        if rank_mod(np.array(residues, dtype=np.uint64), np.uint64(_RANK_PRIME)) == d:
+            return True
+    return False
 
 
 def _independent_columns(lines, d, pivot):
     """Indices of a maximal independent set of columns; the constant column ``pivot`` (never zero) is among them."""
     if not lines:
         return []
-    if len(lines) >= d and _rank_modulo_prime(lines, d) == d:
+    if len(lines) >= d and _has_full_rank(lines, d):
         return list(range(d))
     # exact fraction-free elimination on the transpose; the constant column goes first
     order = sorted(range(d), key=lambda q: q != pivot)

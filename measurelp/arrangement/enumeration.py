@@ -27,12 +27,15 @@ from .cells import Cells
 from .witness import interior_points
 
 _SEEDS = 8
+_FEW_CELLS = (
+    1 << 16
+)  # so few are enumerated without residues first: they are rarely needed and take as long to prepare
 _TASKS_PER_JOB = 8
 _Result = TypeVar("_Result")
 
 
 class _NotGeneric(Exception):
-    """The flags drawn were not generic for these data: draw others."""
+    """The flags drawn were not generic for these data, or residues were needed: draw others, prepare residues."""
 
 
 class _Task(NamedTuple):
@@ -95,7 +98,9 @@ def enumerate_cells(
     _check_budget(arrangement, max_cells, max_memory, witness, jobs)
     if arrangement.rank == 0:
         return _single_cell(arrangement, witness)
-    return _redrawn(lambda seed: _complete(arrangement, seed, witness, jobs))
+    return _redrawn(
+        arrangement, lambda seed, residues: _complete(arrangement, seed, witness, jobs, residues)
+    )
 
 
 def count_cells(
@@ -115,7 +120,7 @@ def count_cells(
     _check_budget(arrangement, max_cells, np.inf, False, jobs)
     if arrangement.rank == 0:
         return 1
-    return _redrawn(lambda seed: _counted(arrangement, seed, jobs))
+    return _redrawn(arrangement, lambda seed, residues: _counted(arrangement, seed, jobs, residues))
 
 
 def iter_cells(
@@ -214,7 +219,10 @@ def _tasks(levels: list[Level], jobs: int) -> list[_Task]:
             tasks.append(_Task(at, 0, n, n - 1 if dim == 2 else 1))
             continue
         total = comb(n - 1, dim - 1)
-        piece = total if jobs == 1 else max(1, total // (_TASKS_PER_JOB * jobs))
+        if jobs == 1:
+            tasks.append(_Task(at, 1, n, total))
+            continue
+        piece = max(1, total // (_TASKS_PER_JOB * jobs))
         first, size = 1, 0
         for s in range(1, n):
             size += comb(s - 1, dim - 2)
@@ -236,10 +244,9 @@ def _mapped(function, tasks, jobs):
     return results
 
 
-def _run_into(levels, table, task, mode, packed, bases) -> int:
+def _run_into(levels, table, work, task, mode, packed, bases) -> int:
     """Run one task into its own stretch of the buffers; returns how many rows it filled."""
     level = levels[task.level]
-    work = new_work(level, table)
     if level.dim == 1:
         return _run_last(level, table, work, mode, packed, bases)
     begin(level, work, task.first, task.stop)
@@ -262,18 +269,21 @@ def _run_last(level, table, work, mode, packed, bases) -> int:
     return 1
 
 
-def _redrawn(run: Callable[[int], _Result]) -> _Result:
-    """``run(seed)`` for the first seed whose flags are generic."""
-    for seed in range(_SEEDS):
+def _redrawn(arrangement: Arrangement, run: Callable[[int, bool], _Result]) -> _Result:
+    """``run(seed, with_residues)`` for the first seed whose flags are generic; few cells are tried without residues."""
+    attempts = [(seed, True) for seed in range(_SEEDS)]
+    if arrangement.bound_cells() <= _FEW_CELLS:
+        attempts.insert(0, (0, False))
+    for seed, with_residues in attempts:
         try:
-            return run(seed)
+            return run(seed, with_residues)
         except _NotGeneric:
             continue
     raise MeasurelpError(f"no generic flags in {_SEEDS} draws: please report these data")
 
 
-def _counted(arrangement: Arrangement, seed: int, jobs: int) -> int:
-    levels, table = lowered(arrangement, seed)
+def _counted(arrangement: Arrangement, seed: int, jobs: int, residues: bool) -> int:
+    levels, table = lowered(arrangement, seed, residues)
     return 2 * sum(_counts(levels, table, _tasks(levels, jobs), jobs))
 
 
@@ -302,8 +312,10 @@ def _buffers(rows: int, n_words: int, n_bases: int) -> tuple[np.ndarray, np.ndar
     return packed, np.empty((rows if n_bases else 0, max(n_bases, 1)), dtype=np.int32)
 
 
-def _complete(arrangement: Arrangement, seed: int, witness: bool, jobs: int) -> Cells:
-    levels, table = lowered(arrangement, seed)
+def _complete(
+    arrangement: Arrangement, seed: int, witness: bool, jobs: int, residues: bool = True
+) -> Cells:
+    levels, table = lowered(arrangement, seed, residues)
     tasks = _tasks(levels, jobs)
     mode, n_bases = (BASES, arrangement.rank) if witness else (SIGNS, 0)
     n_words = levels[0].n_words
@@ -316,13 +328,15 @@ def _complete(arrangement: Arrangement, seed: int, witness: bool, jobs: int) -> 
     offsets = [0, *accumulate(task.bound for task in tasks)]
     end = 0
     if jobs == 1:
+        work = new_work(levels[0], table)
         for task in tasks:
-            end += _run_into(levels, table, task, mode, packed[end:], bases[end:])
+            end += _run_into(levels, table, work, task, mode, packed[end:], bases[end:])
     else:
         spans = {task: slice(at, at + task.bound) for task, at in zip(tasks, offsets, strict=False)}
 
         def run(task: _Task) -> int:
-            return _run_into(levels, table, task, mode, packed[spans[task]], bases[spans[task]])
+            work, span = new_work(levels[task.level], table), spans[task]
+            return _run_into(levels, table, work, task, mode, packed[span], bases[span])
 
         for at, count in zip(offsets, _mapped(run, tasks, jobs), strict=False):
             _move_rows(packed, at, end, count)

@@ -80,7 +80,8 @@ def _signs(arrangement, normals, rows, block) -> np.ndarray:
     """Exact signs (m, n_lines) of the lines at the points of a block."""
     with np.errstate(over="ignore", invalid="ignore"):
         values = block @ normals.T
-        room = (np.abs(block) @ np.abs(normals).T) * ((normals.shape[1] + 4) * _U) + 1e-290
+        # d + 2 roundings, and 5 units in the last place between a double and the decimal it stands for
+        room = (np.abs(block) @ np.abs(normals).T) * ((normals.shape[1] + 14) * _U) + 1e-290
         certain = (np.abs(values) > room) & np.isfinite(values)
     signs = np.where(certain, np.sign(values), 0.0).astype(np.int8)
     for i, l in zip(*np.nonzero(~certain), strict=True):

@@ -12,7 +12,7 @@ from numba import njit
 
 from measurelp.arrangement._lanes_kernels import cross64, near64
 from measurelp.arrangement._modular import primes_below_2_31, residue_table
-from measurelp.arrangement._modular_kernels import determinant_sign
+from measurelp.arrangement._modular_kernels import determinant_sign, rank_mod
 
 
 def exact_determinant(rows) -> int:
@@ -75,6 +75,31 @@ def test_determinant_signs_equal_python_integers(bits):
         zeros += expected == 0
         assert kernel_sign(rows) == expected
     assert zeros > 0
+
+
+@pytest.mark.parametrize("p", [5, 2**31 - 1])
+def test_ranks_modulo_a_prime(p):
+    """Products of random factors have the rank of the factors; modulo 5 a multiple of 5 counts for nothing."""
+    rng = np.random.default_rng(p % 1000)
+    for _ in range(60):
+        n, d, r = (int(v) for v in rng.integers(1, 7, 3))
+        left, right = rng.integers(0, p, (n, r)).tolist(), rng.integers(0, p, (r, d)).tolist()
+        m = [[sum(a * b for a, b in zip(row, c, strict=True)) % p for c in zip(*right, strict=True)]
+             for row in left]  # fmt: skip
+        rank, rest = 0, [row[:] for row in m]
+        for c in range(d):  # the same in Python integers
+            at = next((i for i in range(rank, n) if rest[i][c]), None)
+            if at is None:
+                continue
+            rest[rank], rest[at] = rest[at], rest[rank]
+            inverse = pow(rest[rank][c], -1, p)
+            for i in range(rank + 1, n):
+                f = rest[i][c] * inverse
+                rest[i] = [(a - f * b) % p for a, b in zip(rest[i], rest[rank], strict=True)]
+            rank += 1
+        assert rank_mod(np.array(m, dtype=np.uint64), np.uint64(p)) == rank
+        assert p == 5 or rank == min(n, d, r)
+    assert rank_mod(np.array([[5, 10], [15, 3]], dtype=np.uint64) % np.uint64(5), np.uint64(5)) == 1
 
 
 def test_primes():

@@ -172,7 +172,7 @@ def test_flags_that_are_not_generic_are_drawn_again(monkeypatch):
     monkeypatch.setattr(levels_module, "_flags", equal_at_first)
     X = ref.grid((0, 1), 3)
     ref.assert_count(len(ref.as_set(enumerate_cells(X).signs)), ref.THRESHOLD[3])
-    assert seeds == [0, 1]
+    assert seeds == [0, 0, 1]  # first without residues
     ref.assert_count(count_cells(X), ref.THRESHOLD[3])
     ref.assert_count(sum(len(block) for block in iter_cells(X, block_size=1000)), ref.THRESHOLD[3])
     with pytest.raises(MeasurelpError, match="generic"):
@@ -193,7 +193,7 @@ def test_too_little_memory_for_the_bound_costs_a_first_pass(monkeypatch, jobs):
     monkeypatch.setattr(module, "_buffers", short)
     X = ref.braid(6)
     cells = enumerate_cells(X, witness=True, n_jobs=jobs)
-    assert asked == [cells.arrangement.bound_cells() // 2, 360]
+    assert set(asked[:-1]) == {cells.arrangement.bound_cells() // 2} and asked[-1] == 360
     assert len(ref.as_set(cells.signs)) == 720
     assert (np.sign(cells.witnesses @ X.T) == cells.signs).all()
 
