@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import os
-import platform
 import statistics
 import sys
 import time
@@ -22,9 +19,8 @@ from math import comb
 from pathlib import Path
 
 import highspy
-import numba
 import numpy as np
-import scipy
+from _record import RESULTS, machine, timed, write
 from scipy.optimize import linprog
 
 from measurelp.arrangement import count_cells, enumerate_cells
@@ -55,18 +51,6 @@ INSTANCES = {
     ),
     "threshold 6 (64 x 7)": (lambda: grid((0, 1), 6), 15028134),
 }
-
-
-def timed(function, repeats: int):
-    """Result of the last call, and the seconds of each."""
-    seconds = []
-    result = None
-    for _ in range(repeats):
-        result = None
-        start = time.perf_counter()
-        result = function()
-        seconds.append(time.perf_counter() - start)
-    return result, seconds
 
 
 def tree_of_linear_programs(X: np.ndarray) -> tuple[int, int]:
@@ -146,37 +130,13 @@ RIVALS = {
 }
 
 
-def machine() -> dict:
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(
-            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
-        )
-    except (OSError, StopIteration):
-        pass
-    return {
-        "processor": name,
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "numba": numba.__version__,
-        "highspy": getattr(highspy, "__version__", None)
-        or __import__("importlib.metadata").metadata.version("highspy"),
-    }
-
-
 def main(arguments=None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="leave out the largest instance")
-    parser.add_argument(
-        "--output", type=Path, default=Path(__file__).parent / "results" / "enumeration.json"
-    )
+    parser.add_argument("--output", type=Path, default=RESULTS / "enumeration.json")
     options = parser.parse_args(arguments)
 
     start = time.perf_counter()
@@ -255,9 +215,7 @@ def main(arguments=None) -> None:
         "instances": results,
         "rivals": rivals,
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(report, indent=2) + "\n")
-    print(f"written to {options.output}")
+    write(report, options.output)
 
 
 if __name__ == "__main__":

@@ -117,19 +117,19 @@ def _near_decimals(column: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     return mantissa.astype(np.int64), np.where(zero, power.max(), power)
 
 
-def _meant_decimals(column: np.ndarray) -> tuple[list[int], Fraction] | None:
-    """Integers and factor of the decimals of few digits that all entries of a column stand for, if they do.
+def _decimals(column: np.ndarray) -> tuple[list[int], Fraction, bool]:
+    """Integers and factor of the decimals that a column stands for; whether they are the short ones next to its entries.
 
     One entry rules out nearly all columns of long decimals.  Whole numbers below 2^53 stand for themselves.
     """
     probe = next(filter(None, column.tolist()))
     if abs(float(f"{probe:.{DIGITS - 1}e}") - probe) > NOISE * ulp(probe):
-        return None
+        return *_printed_decimals(column), False
     if np.abs(column).max() < 2.0**53 and (np.rint(column) == column).all():
-        return None
+        return column.astype(np.int64).tolist(), Fraction(1), False
     near = _near_decimals(column)
     if near is None:
-        return None
+        return *_printed_decimals(column), False
     mantissa, power = near
     low = int(power.min())
     shift = power - low
@@ -139,7 +139,7 @@ def _meant_decimals(column: np.ndarray) -> tuple[list[int], Fraction] | None:
         integers = [
             m * 10**s if m else 0 for m, s in zip(mantissa.tolist(), shift.tolist(), strict=True)
         ]
-    return integers, Fraction(10) ** low
+    return integers, Fraction(10) ** low, True
 
 
 def _printed_decimals(column: np.ndarray) -> tuple[list[int], Fraction]:
@@ -184,17 +184,14 @@ def integer_column(column: np.ndarray, numbers: str) -> tuple[list[int], Fractio
     """
     if not column.any():
         return [0] * len(column), Fraction(1), False
-    meant = None
-    if numbers == "binary":
-        integers, factor = _binaries(column)
-    else:
-        meant = _meant_decimals(column)
-        integers, factor = _printed_decimals(column) if meant is None else meant
+    integers, factor, rounded = (
+        (*_binaries(column), False) if numbers == "binary" else _decimals(column)
+    )
     common = gcd(*integers)
     if common > 1:
         integers = [v // common for v in integers]
         factor *= common
-    return integers, factor, meant is not None
+    return integers, factor, rounded
 
 
 def exact_entry(value: float, numbers: str, rounded: bool) -> Fraction:
