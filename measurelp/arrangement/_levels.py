@@ -64,8 +64,8 @@ def _equilibrated(lines) -> tuple[np.ndarray, np.ndarray, bool]:
     columns = np.zeros(size.shape[1], dtype=np.int64)
     rows = np.zeros(size.shape[0], dtype=np.int64)
     for _ in range(3):
-        columns = (size - rows[:, None]).max(axis=0)
-        rows = (size - columns).max(axis=1)
+        columns = np.maximum.reduce(size - rows[:, None], axis=0)
+        rows = np.maximum.reduce(size - columns, axis=1)
     shift = np.where(mantissa == 0.0, 0, exponent - rows[:, None] - columns)
     exact = exact and bool(shift.min() > -900)
     return np.ldexp(mantissa, np.maximum(shift, -1000).astype(np.int32)), columns, exact

@@ -210,16 +210,16 @@ def _merged_rows(columns):
     zero = (0,) * len(columns)
     line_of_row, orientation = [], []
     index: dict[tuple[int, ...], int] = {}  # in the order of first appearance
-    for row in zip(*columns, strict=True):
-        common = gcd(*row)
+    for row, common in zip(zip(*columns, strict=True), map(gcd, *columns), strict=True):
         if common == 0:
             line_of_row.append(-1)
             orientation.append(0)
             continue
-        sign = -1 if row < zero else 1
-        common *= sign
         if common != 1:
             row = tuple([v // common for v in row])
+        sign = 1
+        if row < zero:
+            row, sign = tuple([-v for v in row]), -1
         line_of_row.append(index.setdefault(row, len(index)))
         orientation.append(sign)
     return list(index), np.array(line_of_row, dtype=np.int64), np.array(orientation, dtype=np.int8)
