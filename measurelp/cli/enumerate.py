@@ -17,7 +17,11 @@ from measurelp.cli.errors import reports_errors
 @click.option("--bias", is_flag=True, help="Append a column of ones.")
 @click.option("--count-only", is_flag=True, help="Count without storing cells.")
 @click.option(
-    "--max-cells", type=click.IntRange(min=1), help="Refuse, before the work, if there may be more."
+    "--max-cells",
+    type=click.IntRange(min=1),
+    default=1_000_000_000,
+    show_default=True,
+    help="Refuse, before the work, if there may be more.",
 )
 @click.option(
     "--numbers",
@@ -40,7 +44,7 @@ def command(
     features: str | None,
     bias: bool,
     count_only: bool,
-    max_cells: int | None,
+    max_cells: int,
     numbers: str,
     header: bool | None,
     delimiter: str,

@@ -20,7 +20,7 @@ from measurelp.oracle.base import (
 )
 from measurelp.status import Termination
 
-_CALL_NODES = 20_000  # between two looks at the clock
+_CALL_NODES = 2_000  # between two looks at the clock
 _MAX_PEAKS = 1024  # a slice
 
 

@@ -19,9 +19,11 @@ from measurelp.oracle import DualFunction
 from measurelp.oracle.ascent import climbed
 from measurelp.oracle.base import distinct_peaks
 from measurelp.solving.neurons import Matrix, Neurons, Training, Vector, merged, pruned
+from measurelp.solving.sliding import Slider
 
 _WALL_TOLERANCES = (1e-6, 1e-8, 1e-4)
 _MERGE_COSINE = 1.0 - 1e-4
+_STATIONARY = 1e-9
 
 
 def polished(
@@ -35,6 +37,10 @@ def polished(
     """
     for guess in _guesses(training, neurons, dual, basis):
         independent = pruned(training, guess)
+        if not training.loss.is_hard_constraint:
+            slider = Slider(training, independent, wall_tolerance=_WALL_TOLERANCES[0])
+            if slider.run() <= _STATIONARY:
+                yield slider.neurons, training.y - training.fit(slider.neurons)
         for wall_tolerance in _WALL_TOLERANCES:
             found = newton_on_faces(
                 training, independent, dual.alpha, wall_tolerance=wall_tolerance

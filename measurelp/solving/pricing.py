@@ -10,7 +10,7 @@ from measurelp.oracle.ascent import climbed
 from measurelp.oracle.base import distinct_peaks
 
 _RANDOM_STARTS = 40
-_MOST_CLIMBS = 40
+_MOST_CLIMBS, _LEAST_CLIMBS, _CLIMBED_ROWS = 40, 8, 200_000
 
 
 def priced_peaks(
@@ -32,7 +32,8 @@ def priced_peaks(
     points = np.vstack([known, *shaken, _random_directions(dual, rng)])
     points = points / dual.space.norms(points)[:, None]
     eta = dual.values(points)
-    highest, lowest = np.argsort(-eta)[:_MOST_CLIMBS], np.argsort(eta)[:_MOST_CLIMBS]
+    climbs = min(_MOST_CLIMBS, max(_LEAST_CLIMBS, _CLIMBED_ROWS // len(dual.space.distinct)))
+    highest, lowest = np.argsort(-eta)[:climbs], np.argsort(eta)[:climbs]
     signs = np.repeat([1.0, -1.0], [len(highest), len(lowest)])
     found = climbed(dual, points[np.concatenate([highest, lowest])], signs)
     peaks, values = distinct_peaks(found, dual.values(found), level)
