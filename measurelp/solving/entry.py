@@ -1,0 +1,133 @@
+"""The door: check what is asked, choose backend and oracle, and generate cells."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from measurelp.arrangement import Cells
+from measurelp.backends import Backend, backend_from_name
+from measurelp.certificate.certify import candidate_measure
+from measurelp.errors import InvalidProblem
+from measurelp.measure import AtomicMeasure
+from measurelp.network import ReluNetwork
+from measurelp.oracle import CellOracle, Oracle, choose_oracle
+from measurelp.problem import MeasureProblem, row_space
+from measurelp.solving.cell_generation import CellGeneration
+from measurelp.solving.progress import Callback
+from measurelp.solving.solution import Solution
+from measurelp.status import Scope
+
+
+def solve(
+    problem: MeasureProblem,
+    *,
+    tol_gap: float = 1e-6,
+    time_limit: float | None = None,
+    max_rounds: int = 500,
+    backend: str | Backend | None = None,
+    oracle: str | Oracle | None = None,
+    cells: Cells | None = None,
+    start: AtomicMeasure | ReluNetwork | None = None,
+    callback: Callback | None = None,
+    n_jobs: int = 1,
+) -> Solution:
+    r"""Find a global optimum among all networks of any width, and prove it.
+
+    A cone program over a few cells of the data's hyperplane arrangement gives a network and
+    a dual vector alpha.  Where :math:`|\eta_\alpha|` exceeds lam, cells are missing: they
+    are added, and so on.  Cells are finite in number, so this ends; cheap local ascent finds
+    most of them, and the oracle, which covers all of weight space, proves that none is left.
+    Then atoms are merged and pruned to an extreme point (never more atoms than data points),
+    and what is returned is certified anew from the data.
+
+    Parameters
+    ----------
+    problem : MeasureProblem
+    tol_gap : float
+        Relative gap to prove.
+    time_limit : float, optional
+        Seconds; when they are over, or on Ctrl-C, the best measure so far is returned with
+        its bracket.
+    max_rounds : int
+        Limit on restricted programs.
+    backend : str or Backend, optional
+        Solver of the restricted cone programs: "clarabel" (default), "scs", "cvxpy",
+        "cvxpy:SOLVER".
+    oracle : str or Oracle, optional
+        "auto" (default), "angles", "cells" or "cones".
+    cells : Cells, optional
+        Cells of ``problem.lifted`` for the cell oracle.  A sample of cells can never lead to
+        the verdict OPTIMAL.
+    start : AtomicMeasure or ReluNetwork, optional
+        Where to begin.
+    callback : callable, optional
+        Called with a :class:`~measurelp.solving.Progress` after each round.
+    n_jobs : int
+        Cores an oracle may use; the present oracles use one.
+
+    Returns
+    -------
+    Solution
+
+    Raises
+    ------
+    InvalidProblem
+        For unusable arguments.  Infeasible data and limits are outcomes, not errors.
+
+    References
+    ----------
+    Pilanci and Ergen (2020) for the program over cells; de Dios and Bruna (2020) for the
+    finite linear program behind the measure.
+
+    Examples
+    --------
+    >>> import measurelp as mlp
+    >>> solution = mlp.solve(mlp.MeasureProblem([[3.0, 4.0]], [2.0], lam=0.5, bias="none"))
+    >>> solution.certificate.verdict.name, round(solution.certificate.primal_value, 12)
+    ('OPTIMAL', 0.195)
+    """
+    _check_arguments(tol_gap, time_limit, max_rounds, n_jobs)
+    chosen_backend = backend_from_name("clarabel" if backend is None else backend)
+    if chosen_backend.name == "highs":
+        raise InvalidProblem(
+            "backend: highs solves linear and quadratic programs, and the l2 ball needs "
+            'second-order cones; use "clarabel", "scs" or "cvxpy".'
+        )
+    space = row_space(problem)
+    if cells is not None:
+        if cells.scope is Scope.SAMPLED or oracle in (None, "auto", "cells"):
+            chosen_oracle: Oracle = CellOracle(cells)
+            why = "cells were given"
+        else:
+            chosen_oracle, why = choose_oracle(oracle, space, cells)
+    else:
+        chosen_oracle, why = choose_oracle(oracle, space)
+    first = None if start is None else candidate_measure(problem, start)
+    run = CellGeneration(
+        problem=problem, space=space, oracle=chosen_oracle, backend=chosen_backend,
+        tol_gap=tol_gap, max_rounds=max_rounds, callback=callback,
+        deadline=math.inf if time_limit is None else time.perf_counter() + time_limit,
+    )  # fmt: skip
+    with threadpool_limits(limits=1):
+        return run.solution(first, why)
+
+
+def _check_arguments(
+    tol_gap: float, time_limit: float | None, max_rounds: int, n_jobs: int
+) -> None:
+    for name, value in (("tol_gap", tol_gap), ("time_limit", time_limit)):
+        if value is None:
+            continue
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float, np.number))
+            or not (math.isfinite(value) and value > 0.0)
+        ):
+            raise InvalidProblem(f"{name}: expected a finite number > 0, found {value!r}.")
+    for name, count in (("max_rounds", max_rounds), ("n_jobs", n_jobs)):
+        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
+            raise InvalidProblem(f"{name}: expected an integer >= 1, found {count!r}.")
