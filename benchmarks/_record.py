@@ -37,7 +37,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": name,
         "cores": os.cpu_count(),
-        "load_at_start": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": f"{platform.system()} {platform.machine()}",
         "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),
