@@ -64,7 +64,7 @@ class CellOracle:
         rows, alpha = dual.space.rows * stretch, dual.alpha
         rays, jumps, offset = _lines(arrangement, rows, alpha)
         total = alpha @ rows
-        # A row may stand for a decimal 4 units in the last place away, and coordinates of the
+        # A row may stand for a decimal 5 units in the last place away, and coordinates of the
         # row space are off by the residual.
         size = np.linalg.norm(dual.space.rows, axis=1)
         lost = np.max(dual.space.residual[size > 0.0] / size[size > 0.0], initial=0.0)
@@ -97,7 +97,7 @@ class CellOracle:
         if dual.space.has_free_bias:
             all_points = climbed(dual, all_points, np.where(all_values < 0.0, -1.0, 1.0))
             all_values = dual.values(all_points)
-        # Sums over n rows, the rows of the arrangement being the decimals the doubles print as.
+        # Sums over n rows; the arrangement reads rows as decimals at most 5 units away.
         error = (3.0 * len(rows) + 64.0) * ROUNDOFF * dual.magnitude
         upper = max(upper, float(np.max(np.abs(all_values), initial=0.0))) + error
         return report_from_points(
