@@ -1,0 +1,488 @@
+r"""Compiled branch and bound over the signs of rows, with cap tightening.
+
+One tree is worked for F(w) = sum_P (a_l.w)_+ - sum_M (a_l.w)_+ over the unit sphere, where P
+holds the convex rows and M the concave ones.  A node is a set S of unit vectors: on it, t_l =
+<a_l, w> lies in [lo_l, hi_l], and ends of one sign fix the sign of a row.  On S
+
+* a row of P of fixed sign is linear; a free one lies below s t + k for any s in [0, 1] and
+  k = max(-s lo, (1 - s) hi) (the secant has s = hi / (hi - lo));
+* a row of M is below -theta t for any theta in [0, 1], 0 or 1 where its sign is fixed;
+* fixed rows form a cone of which S is a part: rho <+-a_l, w> >= 0 may be added, rho >= 0.
+
+So F(w) <= const + <y, w> <= const + |y| with const = sum k and any y = g - sum theta a + sum
+rho (+-a).  The best y is a point of least norm (coordinate sweeps, then ``min_norm_point``).
+
+*Cap tightening.*  Only where F exceeds the threshold does anything remain to be shown, and
+there <y, w> > threshold - const, a cap about y.  Over a cap of cosine c (sine z) about the
+unit vector e the largest <v, w> is |v| if v lies in the cap and <v, e> c + |v - <v,e> e| z
+otherwise; v = +-a_l, or that plus multiples of the rows that hold y in place, bounds the two
+ends.  S is then the part of the node where F exceeds the threshold of that moment, and ends
+that pass each other mean that there is none.  What the tree proves is therefore the maximum
+of the bounds of the nodes that were given up and of the thresholds used in tightening.
+
+Rounding.  Let u = 2^-53, n rows in r coordinates, K = sum |a_l|, R = sum rho |ray| and C = n +
+r + 16.  The tree's a_l are *defined* as the rounded products |alpha_l| x_l, which changes F by
+at most u K; walls are these rows times powers of two, so exact.  The k are off by 3 u K in
+total and their sum by n u K; the sum that g and y are made of has at most 2 n + 2 r + 20
+terms, of norms that add up to at most K + R, so it is off by (2 n + 2 r + 24) u (K + R), the
+normalised weights of the corral of ``min_norm_point`` included, and |y| by (r + 2) u (K + R).
+Together less than E = 8 u C (K + R), which is added to every bound and taken off every cap.
+Norms of rows are rounded up.  An end is computed from <v, e> (off by (r + 4) u |v|), from
+|v|^2 - <v, e>^2, to which 8 (r + 8) u |v|^2 is added before the root, and three products:
+8 (r + 8) u |v| and the rounding of v itself, (r + 4) u (|a_l| + sum rho |ray|), are charged.
+The cosine is rounded down, and the sine comes from (1 - c)(1 + c), which loses nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from measurelp.oracle._kernels import min_norm_point
+
+U = 2.0**-53
+
+# Why sweep returned.
+DONE = 0
+PAUSED = 1  # the node budget of this call is used up
+
+# Slots of the integer and float state vectors.
+TOP, NODES, N_PEAKS, MAX_DEPTH = 0, 1, 2, 3
+BEST, UPPER = 0, 1
+
+_TURNS = 4  # bounds and tightenings of one node
+_SWEEPS = 3  # over all multipliers, before the exact inner solver
+_CONE_SWEEPS = 2  # for each end of an interval
+_CLOSE = 1.5  # bounds up to this multiple of the threshold are refined by the exact solver
+_FAR = 1.3  # and proofs that the least norm is above this multiple end it
+_GAIN = 0.85  # tightening goes on while the chords' constants shrink by this factor
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def value_of(rows, convex, w):
+    """F at one point."""
+    total = 0.0
+    for row in range(rows.shape[0]):
+        inner = 0.0
+        for c in range(rows.shape[1]):
+            inner += rows[row, c] * w[c]
+        if inner > 0.0:
+            if convex[row] == 1:
+                total += inner
+            else:
+                total -= inner
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def push_root(sizes, reach, stack, ints):
+    """Put the whole sphere on the empty stack."""
+    state, wall, lo, hi, bound, theta, rho, depth = stack
+    for row in range(sizes.shape[0]):
+        state[0, row] = 0
+        wall[0, row] = 0
+        lo[0, row] = -sizes[row]
+        hi[0, row] = sizes[row]
+        theta[0, row] = 0.5
+        rho[0, row] = 0.0
+    bound[0] = reach
+    depth[0] = 0
+    ints[TOP] = 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sweep(
+    rows, convex, rays, sizes, reach, stack, ints, floats, level, tolerance, budget,
+    peaks, peak_values,
+):  # fmt: skip
+    """Work the stack down until it is empty or ``budget`` nodes were treated.
+
+    A node is given up when its bound is at most max(level, best (1 + tolerance)).  ``rays``
+    are the rows times powers of two, of length at most 1; ``sizes`` their norms before that,
+    rounded up, and ``reach`` the sum of those.  Points found above ``level`` are appended to
+    ``peaks`` while there is room.
+    """
+    state, wall, lo, hi, bound, theta, rho, depth = stack
+    n, r = rows.shape
+    squares = np.empty(n)
+    ray_squares = np.empty(n)
+    for row in range(n):
+        squares[row] = 0.0
+        ray_squares[row] = 0.0
+        for c in range(r):
+            squares[row] += rows[row, c] ** 2
+            ray_squares[row] += rays[row, c] ** 2
+    base = np.empty(r)
+    y = np.empty(r)
+    exact = np.empty(r)
+    e = np.empty(r)
+    v = np.empty(r)
+    z = np.empty(r)
+    original = np.empty(r)
+    shares = np.empty(n)
+    walls = np.empty(n, np.int64)
+    curved = np.empty(n, np.int64)
+    signed = np.empty((n, r))
+    q = np.empty((n, r))
+    no_tag = np.empty(0)
+    no_tags = np.empty((n, 0))
+    treated = 0
+    while ints[TOP] > 0:
+        f = ints[TOP] - 1
+        threshold = max(level, floats[BEST] * (1.0 + tolerance))
+        if bound[f] <= threshold:
+            floats[UPPER] = max(floats[UPPER], bound[f])
+            ints[TOP] -= 1
+            continue
+        if treated >= budget:
+            return PAUSED
+        treated += 1
+        ints[NODES] += 1
+        ints[MAX_DEPTH] = max(ints[MAX_DEPTH], depth[f])
+
+        finished = False
+        n_chords = 0
+        length = 0.0
+        for turn in range(_TURNS):
+            # The linear majorant of this node.
+            const = 0.0
+            n_chords = 0
+            n_q = 0
+            n_rays = 0
+            for c in range(r):
+                base[c] = 0.0
+            for row in range(n):
+                factor = 0.0
+                if convex[row] == 1:
+                    if state[f, row] == 0:
+                        n_chords += 1
+                        factor = hi[f, row] / (hi[f, row] - lo[f, row])
+                        if not (factor >= 0.0 and factor <= 1.0):
+                            factor = 1.0
+                        const += max(-factor * lo[f, row], (1.0 - factor) * hi[f, row])
+                    elif state[f, row] > 0:
+                        factor = 1.0
+                elif state[f, row] > 0:
+                    factor = -1.0
+                elif state[f, row] == 0:
+                    curved[n_q] = row
+                    n_q += 1
+                if wall[f, row] > 0:
+                    walls[n_rays] = row
+                    n_rays += 1
+                if factor != 0.0:
+                    for c in range(r):
+                        base[c] += factor * rows[row, c]
+            error = 8.0 * U * (n + r + 16.0) * reach
+
+            # Coordinate sweeps from the multipliers of the node above.
+            enough = (threshold - const - error) * (1.0 - 1e-9)
+            _assemble(base, rows, rays, state[f], curved, n_q, walls, n_rays, theta[f], rho[f], y)
+            for _ in range(_SWEEPS):
+                for k in range(n_q):
+                    row = curved[k]
+                    if squares[row] > 0.0:
+                        inner = 0.0
+                        for c in range(r):
+                            inner += rows[row, c] * y[c]
+                        old = theta[f, row]
+                        new = min(1.0, max(0.0, old + inner / squares[row]))
+                        if new != old:
+                            theta[f, row] = new
+                            for c in range(r):
+                                y[c] -= (new - old) * rows[row, c]
+                for k in range(n_rays):
+                    row = walls[k]
+                    inner = 0.0
+                    for c in range(r):
+                        inner += rays[row, c] * y[c]
+                    inner *= state[f, row]
+                    old = rho[f, row]
+                    if inner < 0.0 or old > 0.0:
+                        new = max(0.0, old - inner / ray_squares[row])
+                        if new != old:
+                            rho[f, row] = new
+                            for c in range(r):
+                                y[c] += (new - old) * state[f, row] * rays[row, c]
+                if _norm(y) <= enough:
+                    break
+            _assemble(base, rows, rays, state[f], curved, n_q, walls, n_rays, theta[f], rho[f], y)
+            multipliers = 0.0
+            for k in range(n_rays):
+                multipliers += rho[f, walls[k]] * np.sqrt(ray_squares[walls[k]])
+            length = _norm(y)
+            spread = 8.0 * U * (n + r + 16.0) * multipliers
+            proved = const + length + error + spread
+            if not proved <= threshold and (n_chords == 0 or proved <= _CLOSE * threshold):
+                for k in range(n_q):
+                    for c in range(r):
+                        q[k, c] = rows[curved[k], c]
+                for k in range(n_rays):
+                    for c in range(r):
+                        signed[k, c] = state[f, walls[k]] * rays[walls[k], c]
+                _, _, multipliers = min_norm_point(
+                    base, no_tag, signed, n_rays, q, no_tags, n_q, y,
+                    enough, np.inf if n_chords == 0 else max(enough, 0.0) * _FAR,
+                    exact, no_tag,
+                )  # fmt: skip
+                shorter = _norm(exact)
+                charge = 8.0 * U * (n + r + 16.0) * multipliers
+                if const + shorter + error + charge < proved:
+                    length = shorter
+                    spread = charge
+                    proved = const + length + error + spread
+                    for c in range(r):
+                        y[c] = exact[c]
+            error += spread
+            if proved < bound[f]:
+                bound[f] = proved
+            proved = bound[f]
+
+            # The maximiser of the relaxation is a point to try.
+            for c in range(r):
+                e[c] = y[c] / length if length > 0.0 else 0.0
+            if proved > threshold and length > 0.0:
+                value = value_of(rows, convex, e)
+                better = value > floats[BEST] * (1.0 + 1e-12)
+                slot = ints[N_PEAKS]
+                if slot == peaks.shape[0] and better:
+                    slot -= 1
+                if (value > level or better) and slot < peaks.shape[0]:
+                    for c in range(r):
+                        peaks[slot, c] = e[c]
+                    peak_values[slot] = value
+                    ints[N_PEAKS] = slot + 1
+                if value > floats[BEST]:
+                    floats[BEST] = value
+                threshold = max(level, floats[BEST] * (1.0 + tolerance))
+            done = threshold
+            if n_chords == 0:
+                # Concave: the inner solver has converged, up to its own tolerance.
+                done = max(threshold, floats[BEST] * (1.0 + 1e-12) + 2.0 * error)
+                if n_q == 0:
+                    done = np.inf
+            if proved <= done:
+                floats[UPPER] = max(floats[UPPER], proved)
+                finished = True
+                break
+            if not length > 0.0:
+                break
+
+            # Tighten to the cap and to the walls: those that hold y in place, and the latest.
+            cosine = (threshold - const - error) / length if length > 0.0 else -1.0
+            cosine -= 2.0 * U * (r + 8.0) * abs(cosine)
+            if not cosine > -1.0:
+                cosine = -1.0
+            cosine = min(cosine, 1.0)
+            sine = np.sqrt((1.0 - cosine) * (1.0 + cosine)) * (1.0 + 8.0 * U)
+            floats[UPPER] = max(floats[UPPER], threshold)
+            remaining = 0.0
+            n_free = 0
+            for row in range(n):
+                if state[f, row] != 0:
+                    continue
+                if lo[f, row] < 0.0 and hi[f, row] > 0.0:
+                    for side in range(2):
+                        flip = 1.0 if side == 0 else -1.0
+                        for c in range(r):
+                            v[c] = flip * rows[row, c]
+                        top = _highest(v, 0.0, e, cosine, sine)
+                        if convex[row] == 1 and n_rays > 0 and top > 0.0:
+                            for c in range(r):
+                                original[c] = v[c]
+                            another = _highest_in_cone(
+                                original, v, sizes[row], rays, ray_squares, state[f], walls, n_rays,
+                                e, cosine, sine, z, shares,
+                            )  # fmt: skip
+                            if another < top:
+                                top = another
+                        if side == 0:
+                            if top < hi[f, row]:
+                                hi[f, row] = top
+                        elif -top > lo[f, row]:
+                            lo[f, row] = -top
+                    if lo[f, row] > hi[f, row]:
+                        finished = True
+                        break
+                if lo[f, row] >= 0.0:
+                    state[f, row] = 1
+                elif hi[f, row] <= 0.0:
+                    state[f, row] = -1
+                if state[f, row] != 0:
+                    rho[f, row] = 0.0
+                    wall[f, row] = convex[row]
+                elif convex[row] == 1:
+                    n_free += 1
+                    remaining -= hi[f, row] * lo[f, row] / (hi[f, row] - lo[f, row])
+            if finished:
+                break
+            if n_free > 0 and not remaining <= _GAIN * const:
+                break
+        if finished:
+            ints[TOP] -= 1
+            continue
+        has_chords = False
+        for row in range(n):
+            if convex[row] == 1 and state[f, row] == 0:
+                has_chords = True
+        if not has_chords and n_chords > 0:
+            continue  # a leaf by tightening: it is bounded in the next round
+        split = _branching_row(rows, convex, state[f], lo[f], hi[f], e, has_chords, sizes)
+        if split < 0:
+            floats[UPPER] = max(floats[UPPER], bound[f])
+            ints[TOP] -= 1
+            continue
+
+        # The child that holds the relaxation's maximiser comes first.
+        inner = 0.0
+        for c in range(r):
+            inner += rows[split, c] * e[c]
+        g = f + 1
+        for row in range(n):
+            state[g, row] = state[f, row]
+            wall[g, row] = wall[f, row]
+            lo[g, row] = lo[f, row]
+            hi[g, row] = hi[f, row]
+            theta[g, row] = theta[f, row]
+            rho[g, row] = rho[f, row]
+        bound[g] = bound[f]
+        depth[f] += 1
+        depth[g] = depth[f]
+        first = 1 if inner > 0.0 else -1
+        state[g, split] = first
+        state[f, split] = -first
+        for child in range(f, g + 1):
+            wall[child, split] = 1
+            rho[child, split] = 0.0
+            if state[child, split] > 0:
+                lo[child, split] = 0.0
+            else:
+                hi[child, split] = 0.0
+        ints[TOP] = g + 1
+    return DONE
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _norm(y):
+    total = 0.0
+    for c in range(y.shape[0]):
+        total += y[c] * y[c]
+    return np.sqrt(total)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _assemble(base, rows, rays, state, curved, n_q, walls, n_rays, theta, rho, y):
+    """y = base - sum theta a + sum rho (+-ray), afresh."""
+    r = base.shape[0]
+    for c in range(r):
+        y[c] = base[c]
+    for k in range(n_q):
+        factor = theta[curved[k]]
+        if factor != 0.0:
+            for c in range(r):
+                y[c] -= factor * rows[curved[k], c]
+    for k in range(n_rays):
+        factor = rho[walls[k]]
+        if factor != 0.0:
+            factor *= state[walls[k]]
+            for c in range(r):
+                y[c] += factor * rays[walls[k], c]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _highest(v, lost, e, cosine, sine):
+    """A proved bound of <v, w> over the cap {|w| = 1, <e, w> >= cosine}; v is off by ``lost``."""
+    r = v.shape[0]
+    along = 0.0
+    square = 0.0
+    for c in range(r):
+        along += v[c] * e[c]
+        square += v[c] * v[c]
+    size = np.sqrt(square)
+    slack = 8.0 * U * (r + 8.0) * size
+    if along + slack >= cosine * size - slack:
+        return size + slack + lost
+    across = np.sqrt(max(square - along * along, 0.0) + 8.0 * U * (r + 8.0) * square)
+    return along * cosine + across * sine + slack + lost
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _highest_in_cone(
+    original, v, size, rays, ray_squares, state, walls, n_rays, e, cosine, sine, z, shares
+):  # fmt: skip
+    """The same over the part of the cap where <+-ray, w> >= 0; ``v`` is overwritten.
+
+    Minimises |v + mu e + sum rho (+-ray)| - mu cosine over mu, rho >= 0 by coordinates; for
+    given rho the best mu is what ``_highest`` has in closed form.
+    """
+    r = v.shape[0]
+    for k in range(n_rays):
+        shares[k] = 0.0
+    for _ in range(_CONE_SWEEPS):
+        along = 0.0
+        square = 0.0
+        for c in range(r):
+            along += v[c] * e[c]
+            square += v[c] * v[c]
+        mu = 0.0
+        if sine > 0.0 and along < cosine * np.sqrt(square):
+            mu = np.sqrt(max(square - along * along, 0.0)) * cosine / sine - along
+        for c in range(r):
+            z[c] = v[c] + mu * e[c]
+        changed = False
+        for k in range(n_rays):
+            other = walls[k]
+            inner = 0.0
+            for c in range(r):
+                inner += rays[other, c] * z[c]
+            inner *= state[other]
+            old = shares[k]
+            if inner < 0.0 or old > 0.0:
+                new = max(0.0, old - inner / ray_squares[other])
+                if new != old:
+                    changed = True
+                    shares[k] = new
+                    step = (new - old) * state[other]
+                    for c in range(r):
+                        z[c] += step * rays[other, c]
+                        v[c] += step * rays[other, c]
+        if not changed:
+            break
+    # Afresh, so that only one rounding a term is left to charge.
+    added = 0.0
+    for c in range(r):
+        v[c] = original[c]
+    for k in range(n_rays):
+        if shares[k] > 0.0:
+            added += shares[k]
+            for c in range(r):
+                v[c] += shares[k] * state[walls[k]] * rays[walls[k], c]
+    if not added > 0.0:
+        return np.inf
+    return _highest(v, 4.0 * U * (n_rays + 8.0) * (size + added), e, cosine, sine)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _branching_row(rows, convex, state, lo, hi, e, has_chords, sizes):
+    """The free row whose chord is farthest above it at e; without chords, the nearest kink."""
+    best = -1
+    best_score = -np.inf
+    for row in range(rows.shape[0]):
+        if state[row] != 0:
+            continue
+        if has_chords and convex[row] == 0:
+            continue
+        t = 0.0
+        for c in range(rows.shape[1]):
+            t += rows[row, c] * e[c]
+        if has_chords:
+            t = min(max(t, lo[row]), hi[row])
+            width = hi[row] - lo[row]
+            chord = hi[row] * (t - lo[row]) / width
+            score = chord - max(t, 0.0) - 1e-6 * lo[row] * hi[row] / width
+        else:
+            score = -abs(t) / sizes[row]
+        if score > best_score or best < 0:
+            best_score = score
+            best = row
+    return best
