@@ -41,7 +41,7 @@ _SEED = 20260101
 # Interpolation: the proximal parameter, in units of the lam from which zero is optimal.
 _FIRST_PENALTY = 1e-2
 _LEAST_PENALTY = 1e-5
-_IDLE_ROUNDS = 30
+_IDLE_ROUNDS = 15
 
 
 @dataclass

@@ -170,16 +170,17 @@ def _converge(
                 face[:p].T @ face[:p] - np.outer(along, along)
             )
         if gram is None:
-            # In units of each neuron, so that small ones do not spoil the conditioning.
+            # In units of each neuron, so that small ones do not spoil the conditioning, and
+            # of their mean in the dual part, so that the units of the inputs do not.
             unit = np.append(np.repeat(norms, np.diff(starts)), np.ones(len(skip)))
+            mean = training.lam * float(norms.mean())
             scaled = columns * unit
             size, n = len(coordinates), len(residual)
-            system = np.block(
-                [[hessian * np.outer(unit, unit), scaled.T], [scaled, np.zeros((n, n))]]
-            )
-            right = np.concatenate([scaled.T @ dual - unit * gradient, residual])
-            solution = np.linalg.lstsq(system, right, rcond=1e-11)[0]
-            step, dual = unit * solution[:size], dual - solution[size:]
+            bent = hessian * np.outer(unit, unit) / mean
+            system = np.block([[bent, scaled.T], [scaled, np.zeros((n, n))]])
+            slope = (scaled.T @ dual - unit * gradient) / mean
+            solution = np.linalg.lstsq(system, np.append(slope, residual), rcond=1e-11)[0]
+            step, dual = unit * solution[:size], dual - mean * solution[size:]
             error = float(np.max(np.abs(residual)))
         else:
             right = columns.T @ residual - gradient
