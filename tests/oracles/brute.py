@@ -80,7 +80,10 @@ def cone_program(X, y, *, lam=1.0, bias="penalized", skip="none", interpolate=Fa
         program = cp.Problem(cp.Minimize(variation), [*walls, fit == y])
     else:
         program = cp.Problem(cp.Minimize(0.5 * cp.sum_squares(fit - y) + lam * variation), walls)
-    program.solve(solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
+    try:
+        program.solve(solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
+    except cp.SolverError:
+        program.solve(solver="CLARABEL", tol_gap_abs=1e-8, tol_gap_rel=1e-8, tol_feas=1e-9)
     if program.status in ("infeasible", "infeasible_inaccurate"):
         return math.inf
     assert program.value is not None, program.status
