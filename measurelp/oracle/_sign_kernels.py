@@ -7,7 +7,7 @@ holds the convex rows and M the concave ones.  A node is a set S of unit vectors
 * a row of P of fixed sign is linear; a free one lies below s t + k for any s in [0, 1] and
   k = max(-s lo, (1 - s) hi) (the secant has s = hi / (hi - lo));
 * a row of M is below -theta t for any theta in [0, 1], 0 or 1 where its sign is fixed;
-* fixed rows form a cone of which S is a part: rho <+-a_l, w> >= 0 may be added, rho >= 0.
+* rows that branching fixed are walls: rho <+-a_l, w> >= 0 may be added, rho >= 0.
 
 So F(w) <= const + <y, w> <= const + |y| with const = sum k and any y = g - sum theta a + sum
 rho (+-a).  The best y is a point of least norm (coordinate sweeps, then ``min_norm_point``).
@@ -15,10 +15,10 @@ rho (+-a).  The best y is a point of least norm (coordinate sweeps, then ``min_n
 *Cap tightening.*  Only where F exceeds the threshold does anything remain to be shown, and
 there <y, w> > threshold - const, a cap about y.  Over a cap of cosine c (sine z) about the
 unit vector e the largest <v, w> is |v| if v lies in the cap and <v, e> c + |v - <v,e> e| z
-otherwise; v = +-a_l, or that plus multiples of the rows that hold y in place, bounds the two
-ends.  S is then the part of the node where F exceeds the threshold of that moment, and ends
-that pass each other mean that there is none.  What the tree proves is therefore the maximum
-of the bounds of the nodes that were given up and of the thresholds used in tightening.
+otherwise; v = +-a_l, or that plus nonnegative multiples of the walls, bounds the two ends.  S
+is then the part of the node where F exceeds the threshold of that moment, and ends that pass
+each other mean that there is none.  What the tree proves is therefore the maximum of the
+bounds of the nodes that were given up and of the thresholds used in tightening.
 
 Rounding.  Let u = 2^-53, n rows in r coordinates, K = sum |a_l|, R = sum rho |ray| and C = n +
 r + 16.  The tree's a_l are *defined* as the rounded products |alpha_l| x_l, which changes F by
@@ -27,9 +27,10 @@ total and their sum by n u K; the sum that g and y are made of has at most 2 n +
 terms, of norms that add up to at most K + R, so it is off by (2 n + 2 r + 24) u (K + R), the
 normalised weights of the corral of ``min_norm_point`` included, and |y| by (r + 2) u (K + R).
 Together less than E = 8 u C (K + R), which is added to every bound and taken off every cap.
-Norms of rows are rounded up.  An end is computed from <v, e> (off by (r + 4) u |v|), from
-|v|^2 - <v, e>^2, to which 8 (r + 8) u |v|^2 is added before the root, and three products:
-8 (r + 8) u |v| and the rounding of v itself, (r + 4) u (|a_l| + sum rho |ray|), are charged.
+Norms of rows are rounded up.  An end is computed from <v, e> (off by (2 r + 4) u |v|, the
+rounding of e included), from |v|^2 - <v, e>^2 (off by (5 r + 12) u |v|^2, so 8 (r + 8) u |v|^2
+is added before the root) and three products: 8 (r + 8) u |v| is charged, and for v itself, a
+sum of at most m + 1 terms, 4 (m + 8) u (|a_l| + sum rho |ray|) with m walls.
 The cosine is rounded down, and the sine comes from (1 - c)(1 + c), which loses nothing.
 """
 
@@ -45,15 +46,16 @@ U = 2.0**-53
 # Why sweep returned.
 DONE = 0
 PAUSED = 1  # the node budget of this call is used up
+GROW = 2  # the stack is full
 
 # Slots of the integer and float state vectors.
 TOP, NODES, N_PEAKS, MAX_DEPTH = 0, 1, 2, 3
 BEST, UPPER = 0, 1
 
-_TURNS = 4  # bounds and tightenings of one node
+_TURNS = 8  # bounds and tightenings of one node
 _SWEEPS = 3  # over all multipliers, before the exact inner solver
-_CONE_SWEEPS = 2  # for each end of an interval
-_CLOSE = 1.5  # bounds up to this multiple of the threshold are refined by the exact solver
+_CONE_SWEEPS = 1  # for each end of an interval
+_CLOSE = 1.02  # bounds up to this multiple of the threshold are refined by the exact solver
 _FAR = 1.3  # and proofs that the least norm is above this multiple end it
 _GAIN = 0.85  # tightening goes on while the chords' constants shrink by this factor
 
@@ -77,7 +79,7 @@ def value_of(rows, convex, w):
 @njit(cache=True, nogil=True, error_model="numpy")
 def push_root(sizes, reach, stack, ints):
     """Put the whole sphere on the empty stack."""
-    state, wall, lo, hi, bound, theta, rho, depth = stack
+    state, wall, lo, hi, bound, theta, rho, depth, _shares = stack
     for row in range(sizes.shape[0]):
         state[0, row] = 0
         wall[0, row] = 0
@@ -102,7 +104,7 @@ def sweep(
     rounded up, and ``reach`` the sum of those.  Points found above ``level`` are appended to
     ``peaks`` while there is room.
     """
-    state, wall, lo, hi, bound, theta, rho, depth = stack
+    state, wall, lo, hi, bound, theta, rho, depth, shares = stack
     n, r = rows.shape
     squares = np.empty(n)
     ray_squares = np.empty(n)
@@ -119,7 +121,6 @@ def sweep(
     v = np.empty(r)
     z = np.empty(r)
     original = np.empty(r)
-    shares = np.empty(n)
     walls = np.empty(n, np.int64)
     curved = np.empty(n, np.int64)
     signed = np.empty((n, r))
@@ -134,6 +135,8 @@ def sweep(
             floats[UPPER] = max(floats[UPPER], bound[f])
             ints[TOP] -= 1
             continue
+        if f + 2 > bound.shape[0]:
+            return GROW
         if treated >= budget:
             return PAUSED
         treated += 1
@@ -148,7 +151,7 @@ def sweep(
             const = 0.0
             n_chords = 0
             n_q = 0
-            n_rays = 0
+            n_rays = depth[f]
             for c in range(r):
                 base[c] = 0.0
             for row in range(n):
@@ -168,8 +171,7 @@ def sweep(
                     curved[n_q] = row
                     n_q += 1
                 if wall[f, row] > 0:
-                    walls[n_rays] = row
-                    n_rays += 1
+                    walls[wall[f, row] - 1] = row
                 if factor != 0.0:
                     for c in range(r):
                         base[c] += factor * rows[row, c]
@@ -268,7 +270,7 @@ def sweep(
             if not length > 0.0:
                 break
 
-            # Tighten to the cap and to the walls: those that hold y in place, and the latest.
+            # Tighten to the cap and to the walls.
             cosine = (threshold - const - error) / length if length > 0.0 else -1.0
             cosine -= 2.0 * U * (r + 8.0) * abs(cosine)
             if not cosine > -1.0:
@@ -292,7 +294,7 @@ def sweep(
                                 original[c] = v[c]
                             another = _highest_in_cone(
                                 original, v, sizes[row], rays, ray_squares, state[f], walls, n_rays,
-                                e, cosine, sine, z, shares,
+                                e, cosine, sine, z, shares[:, side, row],
                             )  # fmt: skip
                             if another < top:
                                 top = another
@@ -308,10 +310,7 @@ def sweep(
                     state[f, row] = 1
                 elif hi[f, row] <= 0.0:
                     state[f, row] = -1
-                if state[f, row] != 0:
-                    rho[f, row] = 0.0
-                    wall[f, row] = convex[row]
-                elif convex[row] == 1:
+                if state[f, row] == 0 and convex[row] == 1:
                     n_free += 1
                     remaining -= hi[f, row] * lo[f, row] / (hi[f, row] - lo[f, row])
             if finished:
@@ -348,11 +347,14 @@ def sweep(
         bound[g] = bound[f]
         depth[f] += 1
         depth[g] = depth[f]
+        for row in range(n):
+            shares[depth[f] - 1, 0, row] = 0.0
+            shares[depth[f] - 1, 1, row] = 0.0
         first = 1 if inner > 0.0 else -1
         state[g, split] = first
         state[f, split] = -first
         for child in range(f, g + 1):
-            wall[child, split] = 1
+            wall[child, split] = depth[child]
             rho[child, split] = 0.0
             if state[child, split] > 0:
                 lo[child, split] = 0.0
@@ -412,12 +414,18 @@ def _highest_in_cone(
 ):  # fmt: skip
     """The same over the part of the cap where <+-ray, w> >= 0; ``v`` is overwritten.
 
-    Minimises |v + mu e + sum rho (+-ray)| - mu cosine over mu, rho >= 0 by coordinates; for
-    given rho the best mu is what ``_highest`` has in closed form.
+    Minimises |v + mu e + sum rho (+-ray)| - mu cosine over mu, rho >= 0 by coordinates, from
+    the rho in ``shares`` (any will do) that an earlier node left; for given rho the best mu is
+    what ``_highest`` has in closed form.
     """
     r = v.shape[0]
     for k in range(n_rays):
-        shares[k] = 0.0
+        if shares[k] > 0.0:
+            step = shares[k] * state[walls[k]]
+            for c in range(r):
+                v[c] += step * rays[walls[k], c]
+        else:
+            shares[k] = 0.0
     for _ in range(_CONE_SWEEPS):
         along = 0.0
         square = 0.0
@@ -464,7 +472,7 @@ def _highest_in_cone(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _branching_row(rows, convex, state, lo, hi, e, has_chords, sizes):
-    """The free row whose chord is farthest above it at e; without chords, the nearest kink."""
+    """The free row whose chord is farthest above it, at e and at all; without, the nearest kink."""
     best = -1
     best_score = -np.inf
     for row in range(rows.shape[0]):
@@ -478,8 +486,8 @@ def _branching_row(rows, convex, state, lo, hi, e, has_chords, sizes):
         if has_chords:
             t = min(max(t, lo[row]), hi[row])
             width = hi[row] - lo[row]
-            chord = hi[row] * (t - lo[row]) / width
-            score = chord - max(t, 0.0) - 1e-6 * lo[row] * hi[row] / width
+            worst = -lo[row] * hi[row] / width
+            score = (hi[row] * (t - lo[row]) / width - max(t, 0.0) + 0.01 * worst) * worst
         else:
             score = -abs(t) / sizes[row]
         if score > best_score or best < 0:

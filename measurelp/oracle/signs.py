@@ -20,7 +20,7 @@ from measurelp.oracle.base import (
 )
 from measurelp.status import Termination
 
-_CALL_NODES = 500  # between two looks at the clock
+_CALL_WORK = 40_000  # rows times nodes between two looks at the clock
 _MAX_PEAKS = 1024  # a tree
 _NEGLIGIBLE = 2.0**-450  # rows this short against the longest are charged, not treated
 
@@ -83,10 +83,13 @@ class _Search:
 
     def work(self, part: Slice, sigma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Bound sigma eta on one slice; returns the points above the level that were met."""
-        tree = _Tree(part, sigma)
+        with np.errstate(over="ignore", under="ignore"):
+            return self._work(_Tree(part, sigma), sigma)
+
+    def _work(self, tree: _Tree, sigma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if len(tree.rows) == 0:
             self.upper = max(self.upper, tree.in_units(0.0))
-            return np.empty((0, part.rows.shape[1])), np.empty(0)
+            return tree.peaks[:0], tree.peak_values[:0]
         ints = np.zeros(4, dtype=np.int64)
         floats = np.array([np.ldexp(self.best, -tree.exponent), 0.0])
         level = float(np.ldexp(self.level, -tree.exponent))
@@ -96,13 +99,16 @@ class _Search:
             # Once the budget is used up, each further tree still gets the node that bounds it.
             left = 1
             if self.termination is Termination.CONVERGED:
-                left = _CALL_NODES
+                left = max(1, _CALL_WORK // len(tree.rows))
                 if allowed is not None:
                     left = min(left, max(1, allowed - self.nodes - int(ints[kernels.NODES])))
             reason = kernels.sweep(
                 tree.rows, tree.convex, tree.rays, tree.sizes, tree.reach, tree.stack, ints,
                 floats, level, self.tolerance, left, tree.peaks, tree.peak_values,
             )  # fmt: skip
+            if reason == kernels.GROW:
+                tree.grow()
+                continue
             if self.termination is Termination.CONVERGED:
                 if self.budget.time_is_up:
                     self.termination = Termination.TIME_LIMIT
@@ -122,10 +128,7 @@ class _Search:
 
 
 class _Tree:
-    """One problem in units of a power of two, and room for the depth-first search.
-
-    Each level of the tree fixes at least one sign, so the stack never outgrows the rows.
-    """
+    """One problem in units of a power of two, and room for the depth-first search."""
 
     def __init__(self, part: Slice, sigma: float) -> None:
         n, r = part.rows.shape
@@ -147,13 +150,18 @@ class _Tree:
         self.reach = float(self.sizes.sum()) * (1.0 + 4.0 * (n + 4) * ROUNDOFF)
         halves = np.frexp(self.sizes)[1].astype(np.int64)
         self.rays = np.ldexp(self.rows, -halves[:, None])
-        m, capacity = len(self.rows), len(self.rows) + 3
+        m, capacity = len(self.rows), 32
         self.stack: tuple[NDArray[Any], ...] = (
-            np.zeros((capacity, m), np.int8), np.zeros((capacity, m), np.int8),
+            np.zeros((capacity, m), np.int8), np.zeros((capacity, m), np.int64),
             np.zeros((capacity, m)), np.zeros((capacity, m)), np.zeros(capacity),
             np.zeros((capacity, m)), np.zeros((capacity, m)), np.zeros(capacity, np.int64),
+            np.zeros((capacity, 2, m)),
         )  # fmt: skip
         self.peaks, self.peak_values = np.empty((_MAX_PEAKS, r)), np.empty(_MAX_PEAKS)
+
+    def grow(self) -> None:
+        """Double the room."""
+        self.stack = tuple(np.concatenate([part, np.zeros_like(part)]) for part in self.stack)
 
     def in_units(self, upper: float) -> float:
         """A bound in the problem's units, with what was left out and the rounding of rows."""

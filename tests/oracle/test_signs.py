@@ -232,7 +232,7 @@ def test_caps_hold_what_lies_in_them():
         squares = np.sum(rays**2, axis=1)
         better = kernels._highest_in_cone(
             v, v.copy(), float(np.linalg.norm(v)), rays, squares, state,
-            np.arange(count), count, e, cosine, sine, np.empty(r), np.empty(count),
+            np.arange(count), count, e, cosine, sine, np.empty(r), np.zeros(count),
         )  # fmt: skip
         within = points[np.all((points @ rays.T) * state >= 0.0, axis=1)]
         assert np.all(within @ v <= better + 1e-15 * np.abs(v).sum())
