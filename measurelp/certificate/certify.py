@@ -149,7 +149,7 @@ def certificate_from_reports(
         verdict=verdict, primal_value=current.objective, dual_value=value, gap=gap,
         relative_gap=relative_gap, sup=(report.lower, report.upper), limit=problem.lam,
         scope=report.scope, witness=report.witness, improvement=improvement, dual=alpha,
-        tol_gap=tol_gap, message=_sentence(verdict, relative_gap, report, problem.lam),
+        tol_gap=tol_gap, message=_sentence(problem, current, verdict, relative_gap, report),
     )  # fmt: skip
 
 
@@ -241,9 +241,17 @@ def _least_dual(problem: MeasureProblem, current: Evaluation) -> NDArray[np.floa
     return np.asarray(np.linalg.lstsq(system, values, rcond=1e-12)[0])
 
 
-def _sentence(verdict: Verdict, gap: float, report: OracleReport, limit: float) -> str:
+def _sentence(
+    problem: MeasureProblem, current: Evaluation, verdict: Verdict, gap: float, report: OracleReport
+) -> str:
     if verdict is Verdict.OPTIMAL:
         return f"proved globally optimal to a relative gap of {gap:.2g}"
+    if isinstance(problem.loss, Interpolation) and math.isinf(current.objective):
+        misfit = problem.loss.misfit(current.fit, problem.y)
+        return (
+            f"the candidate does not interpolate: it misses a target by {misfit:.2g} (relative; "
+            f"at most {problem.loss.tolerance:g} counts as a fit)"
+        )
     if verdict is Verdict.REFUTED:
         return (
             "not optimal: adding the neuron in `improvement` lowers the objective; the optimum "
@@ -253,5 +261,5 @@ def _sentence(verdict: Verdict, gap: float, report: OracleReport, limit: float) 
         return "only a sample of weight space was searched: nothing is proved"
     return (
         f"neither proved nor refuted: the relative gap is {gap:.2g}, sup|eta| lies in "
-        f"[{report.lower:.9g}, {report.upper:.9g}] against {limit:.9g}"
+        f"[{report.lower:.9g}, {report.upper:.9g}] against {problem.lam:.9g}"
     )

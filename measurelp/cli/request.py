@@ -166,7 +166,7 @@ class Stated:
         }
 
 
-def state_problem(path: str, request: Request) -> Stated:
+def state_problem(path: str, request: Request, *, time_limit: float | None = None) -> Stated:
     """Read the file and state the problem.
 
     Raises
@@ -215,7 +215,7 @@ def state_problem(path: str, request: Request) -> Stated:
     if request.lam_ratio is not None:
         from measurelp.solving import lam_max
 
-        largest = lam_max(problem)
+        largest = lam_max(problem, time_limit=time_limit)
         if not largest > 0.0:
             raise InvalidProblem(
                 "--lam-ratio: lam_max is 0, because the skip alone (or zero) fits every target; "

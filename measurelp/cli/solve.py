@@ -67,7 +67,7 @@ def command(
     elif force:
         raise click.UsageError("--force belongs to --out, which is missing.")
     with ProgressLine(quiet=quiet) as line:
-        stated = state_problem(file, request)
+        stated = state_problem(file, request, time_limit=time_limit)
         from measurelp.solving import solve
 
         given = {

@@ -22,6 +22,7 @@ from measurelp.status import Termination
 
 _CALL_NODES = 2_000  # between two looks at the clock
 _MAX_PEAKS = 1024  # a slice
+_MAX_RANK = 14  # from here on, half the orthants alone are too many
 
 
 class ConeOracle:
@@ -35,7 +36,7 @@ class ConeOracle:
     With a free bias there is one tree a data point, in one dimension less.
 
     What it proves: ``upper`` bounds the supremum over the whole ball, rounding included.
-    A budget that ends the work leaves a wider, still valid bracket.
+    A budget that ends the work, and a rank above 14, leave a wider, still valid bracket.
     """
 
     name = "cones"
@@ -89,6 +90,12 @@ class _Search:
         """Bound one slice; returns the points above the level that were met."""
         rows, alpha = part.rows, part.alpha
         r = rows.shape[1]
+        if r > _MAX_RANK:
+            lengths = np.abs(alpha) * np.linalg.norm(rows, axis=1) * (1.0 + 1e-12)
+            either = max(float(lengths[alpha > 0.0].sum()), float(lengths[alpha < 0.0].sum()))
+            self.open_bound = max(self.open_bound, either)
+            self.termination = Termination.NODE_LIMIT
+            return np.zeros((0, r)), np.zeros(0)
         reach = float(np.abs(alpha) @ np.max(np.abs(rows), axis=1, initial=0.0))
         total = np.array([float(np.sum(alpha * rows[:, c])) for c in range(r)])
         peaks, peak_values = np.empty((_MAX_PEAKS, r)), np.empty(_MAX_PEAKS)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from measurelp.certificate import skip_basis, without_skip
+from measurelp.certificate.certify import DEFAULT_NODES
 from measurelp.errors import InvalidProblem
-from measurelp.oracle import DualFunction, Oracle, choose_oracle
+from measurelp.oracle import Budget, DualFunction, Oracle, choose_oracle
 from measurelp.problem import MeasureProblem, row_space
 
 
-def lam_max(problem: MeasureProblem, *, oracle: str | Oracle | None = None) -> float:
+def lam_max(
+    problem: MeasureProblem,
+    *,
+    oracle: str | Oracle | None = None,
+    time_limit: float | None = None,
+) -> float:
     r"""The smallest lam for which the zero measure is optimal.
 
     :math:`\lambda_{\max} = \sup_{\|w\|\le1}|\sum_i\alpha_i\langle\tilde x_i,w\rangle_+|`
     with alpha = y, less its projection on the skip's columns.  The upper end of the
-    oracle's proved bracket is returned, so that at ``lam_max(problem)`` zero is optimal.
+    oracle's proved bracket is returned, so that at ``lam_max(problem)`` zero is optimal; where
+    ``time_limit`` (seconds) or the nodes of the oracle end the search, that is an upper bound.
 
     Examples
     --------
@@ -31,5 +41,8 @@ def lam_max(problem: MeasureProblem, *, oracle: str | Oracle | None = None) -> f
     assert alpha is not None
     alpha = without_skip(alpha, skip_basis(problem))
     chosen, _ = choose_oracle(oracle, space)
+    dual = DualFunction(problem, space, alpha)
+    deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
+    budget = Budget(deadline, DEFAULT_NODES)
     with threadpool_limits(limits=1):
-        return chosen.maximise(DualFunction(problem, space, alpha), tolerance=1e-10).upper
+        return chosen.maximise(dual, tolerance=1e-10, budget=budget).upper
