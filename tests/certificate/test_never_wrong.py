@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import brute
+from oracles.families import SETTINGS, TAME
 
 import measurelp as mlp
 from measurelp.arrangement.sampling import sample_cells
 from measurelp.errors import InvalidProblem
 from measurelp.oracle import CellOracle, OracleReport
-from oracles import brute
-from oracles.families import SETTINGS, TAME
 
 
 @functools.cache
@@ -148,7 +148,7 @@ def test_perturbed_interpolants_are_not_certified(bias, skip, seed):
         assert certificate.primal_value == pytest.approx(best * (1 + 2 * size), rel=1e-7)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     seed=st.integers(0, 5), setting=st.sampled_from(SETTINGS), draw=st.integers(0, 10_000),
     exponent=st.integers(-100, 100), loss=st.sampled_from(["squared", "interpolation"]),

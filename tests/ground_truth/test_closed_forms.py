@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from oracles import brute
 
 import measurelp as mlp
 from measurelp.backends import backend_from_name
 from measurelp.errors import InvalidProblem
 from measurelp.program import formulate_atoms
-from oracles import brute
 
 
 def gauge(X, y, **options):

@@ -5,12 +5,12 @@ import math
 
 import numpy as np
 import pytest
+from oracles import brute
 from scipy.optimize import lsq_linear
 
 import measurelp as mlp
 from measurelp.oracle import AngleOracle, Budget, CellOracle, ConeOracle, DualFunction
 from measurelp.problem import row_space
-from oracles import brute
 
 
 def dual_function(X, alpha, **options):

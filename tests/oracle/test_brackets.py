@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import brute
+from oracles.families import EVERY, TAME
 
 import measurelp as mlp
 from measurelp.errors import InvalidProblem
@@ -18,8 +20,6 @@ from measurelp.oracle import (
     choose_oracle,
 )
 from measurelp.problem import row_space
-from oracles import brute
-from oracles.families import EVERY, TAME
 
 BIASES = ("none", "penalized", "free")
 

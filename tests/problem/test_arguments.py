@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from oracles.families import EVERY, SETTINGS
 
 import measurelp as mlp
 from measurelp.errors import InvalidProblem
 from measurelp.problem import row_space
-from oracles.families import EVERY, SETTINGS
 
 GOOD = {"X": [[1.0, 2.0], [3.0, 4.0]], "y": [1.0, 2.0], "lam": 0.1}
 

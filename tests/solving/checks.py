@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from oracles import brute
 
 import measurelp as mlp
-from oracles import brute
 
 
 def recomputed(solution, *, of: str = "measure"):

@@ -5,10 +5,10 @@ import math
 import cvxpy as cp
 import numpy as np
 import pytest
-
-import measurelp as mlp
 from oracles import brute
 from oracles.families import SETTINGS, TAME
+
+import measurelp as mlp
 from solving import checks
 
 SHAPES = [(6, 2), (5, 3), (2, 3), (5, 1), (1, 2)]

@@ -5,11 +5,11 @@ import time
 
 import numpy as np
 import pytest
+from oracles import brute
+from oracles.families import SETTINGS
 
 import measurelp as mlp
 from measurelp.errors import InvalidProblem
-from oracles import brute
-from oracles.families import SETTINGS
 from solving import checks
 
 

@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pytest
+from oracles.families import SETTINGS
 
 import measurelp as mlp
 from measurelp.errors import InvalidFile
 from measurelp.network import read_folder, write_folder
-from oracles.families import SETTINGS
 
 
 def solved(bias="penalized", skip="none", loss=None, seed=0, **limits):
