@@ -13,6 +13,7 @@ from oracles.families import EVERY, TAME
 import measurelp as mlp
 from measurelp.oracle import AngleOracle, Budget, CellOracle, ConeOracle, DualFunction, Oracle
 from measurelp.oracle import _sign_kernels as kernels
+from measurelp.oracle import signs as signs_module
 from measurelp.oracle.signs import SignOracle
 from measurelp.problem import row_space
 from measurelp.status import Scope, Termination
@@ -133,6 +134,56 @@ def test_rows_that_cancel_and_rows_of_one_sign():
     brute.assert_brackets((report.lower, report.upper), np.sqrt(3.0), rel=1e-9)
     report = SignOracle().maximise(dual_function(np.eye(3), np.zeros(3)), tolerance=1e-10)
     assert report.lower == report.upper == 0.0
+
+
+@pytest.fixture
+def no_ascent(monkeypatch):
+    """Leave finding peaks to the tree alone, so that a part it forgets is missed."""
+
+    calls = itertools.count()
+
+    def unclimbed(_, points):
+        # Starts come first; what the tree has found comes second.
+        return points if next(calls) % 2 else points[:0]
+
+    monkeypatch.setattr(signs_module, "climbed", unclimbed)
+
+
+@pytest.mark.parametrize("bias", BIASES)
+@pytest.mark.parametrize("family", TAME)
+def test_the_tree_alone_covers_the_sphere(family, bias, no_ascent):
+    """Levels above, at and below the supremum, tolerance 0 included, without any start."""
+    for seed in range(12):
+        rng = np.random.default_rng(1000 + seed)
+        n, d = int(rng.integers(2, 8)), int(rng.integers(2, 4))
+        dual = dual_function(TAME[family](rng, n, d), rng.standard_normal(n), bias)
+        exact = brute.supremum(dual.problem.X, dual.alpha, bias)
+        floor = 1e-12 * size_of(dual)
+        for share in (0.0, 0.5, 0.99, 1.0, 1.02, 1.5):
+            for tolerance in (0.0, 1e-3):
+                level = share * exact
+                report = SignOracle().maximise(dual, level=level, tolerance=tolerance)
+                assert report.termination is Termination.CONVERGED
+                assert exact - 1e-14 * size_of(dual) <= report.upper
+                assert report.upper <= max(level, exact * (1 + tolerance)) * (1 + 1e-9) + floor
+                if share < 1.0:
+                    assert report.lower * (1 + tolerance) >= exact * (1 - 1e-9) - floor
+                assert_proved(dual, report)
+
+
+def test_the_tree_alone_on_larger_functions(no_ascent):
+    for seed, (n, d) in enumerate([(40, 3), (40, 4), (30, 5), (20, 7)] * 2):
+        rng = np.random.default_rng(seed)
+        dual = dual_function(rng.standard_normal((n, d)), rng.standard_normal(n))
+        signs = SignOracle().maximise(dual, tolerance=1e-9)
+        cones = ConeOracle().maximise(dual, tolerance=1e-9, budget=Budget(nodes=200_000))
+        assert signs.upper <= signs.lower * (1 + 2e-9)
+        assert cones.lower <= signs.upper
+        assert signs.lower <= cones.upper
+        for share in (1.0 + 1e-6, 1.01, 1.1):
+            level = share * signs.lower
+            above = SignOracle().maximise(dual, level=level, tolerance=1e-9)
+            assert signs.lower <= above.upper <= level * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("bias", BIASES)
