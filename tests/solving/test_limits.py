@@ -1,5 +1,6 @@
 """Stopping early returns a solution with a bracket that holds the optimum; bad arguments are refused by name."""
 
+import itertools
 import math
 import time
 
@@ -100,8 +101,8 @@ def test_the_bracket_closes_monotonically():
     seen = []
     mlp.solve(problem_of(n=20), callback=seen.append)
     primal, dual = [p.primal for p in seen], [p.dual for p in seen]
-    assert all(b <= a * (1 + 1e-9) for a, b in zip(primal, primal[1:], strict=False))
-    assert all(b >= a for a, b in zip(dual, dual[1:], strict=False))
+    assert all(b <= a * (1 + 1e-9) for a, b in itertools.pairwise(primal))
+    assert all(b >= a for a, b in itertools.pairwise(dual))
     assert [p.round for p in seen] == sorted(p.round for p in seen)
     assert all(p.dual <= p.primal * (1 + 1e-9) for p in seen)
 
