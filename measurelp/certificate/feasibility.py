@@ -50,9 +50,8 @@ def _obstacle(
     rank = int(np.sum(singular > 1e-10 * max(singular[0], 1e-300))) if len(singular) else 0
     null = right[rank:]
     part = null.T @ (null @ problem.y[shared])
-    if float(np.max(np.abs(part), initial=0.0)) <= tolerance * max(
-        1.0, float(np.abs(problem.y).max())
-    ):
+    size_of_targets = float(np.abs(problem.y).max())
+    if float(np.max(np.abs(part), initial=0.0)) <= tolerance * size_of_targets:
         return None
     q = np.zeros(problem.n)
     q[shared] = part

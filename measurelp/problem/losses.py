@@ -98,7 +98,7 @@ class Interpolation:
     ----------
     tolerance
         A fit counts as interpolating when :math:`|z - y|_\infty` is at most
-        ``tolerance * max(1, |y|_inf)``.
+        ``tolerance * |y|_inf`` (0 if all targets are 0).
     """
 
     tolerance: float = 1e-8
@@ -106,8 +106,9 @@ class Interpolation:
     is_hard_constraint: bool = True
 
     def misfit(self, fit: Vector, y: Vector) -> float:
-        """The largest absolute deviation, relative to max(1, largest absolute target)."""
-        return float(np.max(np.abs(fit - y)) / max(1.0, float(np.max(np.abs(y)))))
+        """The largest absolute deviation, relative to the largest absolute target."""
+        worst, size = float(np.max(np.abs(fit - y))), float(np.max(np.abs(y)))
+        return worst / size if size > 0.0 else (0.0 if worst == 0.0 else float("inf"))
 
     def value(self, fit: Vector, y: Vector) -> float:
         return 0.0 if self.misfit(fit, y) <= self.tolerance else float("inf")
