@@ -6,12 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.arrangement import Arrangement
-from measurelp.problem import MeasureProblem
+from measurelp.problem import Interpolation, MeasureProblem
 
 
-def interpolation_obstacle(
-    problem: MeasureProblem, *, tolerance: float = 1e-8
-) -> NDArray[np.float64] | None:
+def interpolation_obstacle(problem: MeasureProblem) -> NDArray[np.float64] | None:
     r"""A vector q with :math:`\eta_q\equiv0`, orthogonal to the skip, and <q, y> > 0, or None.
 
     If such a q exists then <q, f(X)> = 0 for every network f, so no network interpolates y;
@@ -21,8 +19,10 @@ def interpolation_obstacle(
     which must vanish too.  A row alone on its line therefore has q_i = 0.
 
     Which rows are parallel is decided exactly, once with the data read as the decimals they
-    print as, and once as the doubles they are.
+    print as, and once as the doubles they are.  Targets that a change within the tolerance of
+    :class:`~measurelp.Interpolation` makes consistent are no obstacle.
     """
+    tolerance = problem.loss.tolerance if isinstance(problem.loss, Interpolation) else 1e-8
     for numbers in ("decimal", "binary"):
         q = _obstacle(problem, Arrangement.from_data(problem.lifted, numbers=numbers), tolerance)
         if q is not None:

@@ -312,9 +312,7 @@ def ascend_all(rows, alpha, points, signs, steps):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def cell_suprema(
-    packed, rays, ray_error, jumps, offset, total, rows, alpha, floor, free_bias, points, values
-):
+def cell_suprema(packed, rays, ray_error, jumps, offset, total, rows, alpha, floor, points, values):
     """The suprema of +-eta over each cell and its opposite, by projection.
 
     A cell is {w : s_l <ray_l, w> >= 0}; bit l of ``packed`` is set where s_l = +1.  There
@@ -322,10 +320,8 @@ def cell_suprema(
     opposite cell it is <g - total, w> at -w.  Any point of g + cone(s_l ray_l) bounds the
     cell from above by its length.  Suprema not above ``floor`` are not sought.  ``points[k]``
     receives the best point over the four problems of cell k and ``values[k]`` the signed
-    eta there.  With ``free_bias`` > 0 the last coordinate is bounded by that times the norm
-    of the others, which alone counts: y proves |y'| + free_bias |y_last|.  Returns an upper
-    bound of all suprema up to rounding of the gradients; that of the rays, of which each
-    is off by at most ``ray_error``, is charged.
+    eta there.  Returns an upper bound of all suprema up to rounding of the gradients; that
+    of the rays, each off by at most ``ray_error``, is charged.
     """
     m, r = rays.shape
     signed = np.empty((m, r))
@@ -368,9 +364,6 @@ def cell_suprema(
                 for c in range(r):
                     projected += y[c] * y[c]
                 projected = np.sqrt(projected)
-                if free_bias > 0.0:
-                    last = abs(y[r - 1])
-                    projected = np.sqrt(max(projected**2 - last**2, 0.0)) + free_bias * last
                 projected += ray_total * ray_error
                 if projected <= length:  # never true of NaN
                     length = projected

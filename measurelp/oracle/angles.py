@@ -6,7 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.errors import InvalidProblem
-from measurelp.oracle.base import ROUNDOFF, Budget, DualFunction, OracleReport, report_from_points
+from measurelp.oracle.base import (
+    ROUNDOFF,
+    Budget,
+    DualFunction,
+    OracleReport,
+    in_units_of_alpha,
+    report_from_points,
+)
 
 
 class AngleOracle:
@@ -20,6 +27,7 @@ class AngleOracle:
 
     name = "angles"
 
+    @in_units_of_alpha
     def maximise(
         self,
         dual: DualFunction,

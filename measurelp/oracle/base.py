@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property, wraps
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -217,6 +217,38 @@ class Oracle(Protocol):
         coordinates that are worth trying first; they affect speed only.
         """
         ...
+
+
+Maximise = Callable[..., OracleReport]
+
+
+def in_units_of_alpha(maximise: Maximise) -> Maximise:
+    """Let an oracle's ``maximise`` see dual vectors of size about 1.
+
+    Products of tiny numbers underflow, and no error term covers that.  Scaling alpha by a
+    power of two is exact, and so is scaling the report back, up to the last place of
+    subnormal numbers, which are rounded outwards.
+    """
+
+    @wraps(maximise)
+    def scaled(
+        self: Oracle, dual: DualFunction, *, level: float = 0.0, **options: Any
+    ) -> OracleReport:
+        size = float(np.abs(dual.alpha).max(initial=0.0))
+        if size == 0.0 or 1e-60 < size < 1e60:
+            return maximise(self, dual, level=level, **options)
+        unit = 2.0 ** max(-1000, min(1000, math.frexp(size)[1]))
+        report = maximise(
+            self, replace(dual, alpha=dual.alpha / unit), level=level / unit, **options
+        )
+        return replace(
+            report,
+            lower=max(0.0, math.nextafter(report.lower * unit, 0.0)),
+            upper=math.nextafter(report.upper * unit, math.inf),
+            peak_values=report.peak_values * unit,
+        )
+
+    return scaled
 
 
 def distinct_peaks(

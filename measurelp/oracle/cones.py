@@ -16,6 +16,7 @@ from measurelp.oracle.base import (
     DualFunction,
     OracleReport,
     Slice,
+    in_units_of_alpha,
     report_from_points,
 )
 from measurelp.status import Termination
@@ -41,6 +42,7 @@ class ConeOracle:
 
     name = "cones"
 
+    @in_units_of_alpha
     def maximise(
         self,
         dual: DualFunction,

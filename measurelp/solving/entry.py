@@ -99,6 +99,10 @@ def solve(
         )
     space = row_space(problem)
     if cells is not None:
+        if not isinstance(cells, Cells):
+            raise InvalidProblem(
+                f"cells: expected Cells, as enumerate_cells makes them, found {cells!r}."
+            )
         if cells.scope is Scope.SAMPLED or oracle in (None, "auto", "cells"):
             chosen_oracle: Oracle = CellOracle(cells)
             why = "cells were given"

@@ -128,7 +128,6 @@ def test_bad_arguments_are_named(name, value):
         mlp.solve(problem_of(n=4, d=1), **{name: value})
 
 
-@pytest.mark.xfail(strict=False, reason="what has no scope ends in an AttributeError")
 @pytest.mark.parametrize("cells", [7, "all", np.ones((2, 4)), [1]])
 def test_cells_that_are_none_are_refused(cells):
     with pytest.raises(InvalidProblem, match="cells"):
