@@ -135,7 +135,7 @@ def sweep(
             floats[UPPER] = max(floats[UPPER], bound[f])
             ints[TOP] -= 1
             continue
-        if f + 2 > bound.shape[0]:
+        if max(f + 2, depth[f] + 1) > bound.shape[0]:
             return GROW
         if treated >= budget:
             return PAUSED

@@ -22,6 +22,7 @@ from measurelp.status import Termination
 
 _CALL_WORK = 40_000  # rows times nodes between two looks at the clock
 _MAX_PEAKS = 1024  # a tree
+_FIRST_ROOM = 8  # nodes on the stack, and signs on a path; doubled when used up
 _NEGLIGIBLE = 2.0**-450  # rows this short against the longest are charged, not treated
 
 
@@ -150,7 +151,7 @@ class _Tree:
         self.reach = float(self.sizes.sum()) * (1.0 + 4.0 * (n + 4) * ROUNDOFF)
         halves = np.frexp(self.sizes)[1].astype(np.int64)
         self.rays = np.ldexp(self.rows, -halves[:, None])
-        m, capacity = len(self.rows), 32
+        m, capacity = len(self.rows), _FIRST_ROOM
         self.stack: tuple[NDArray[Any], ...] = (
             np.zeros((capacity, m), np.int8), np.zeros((capacity, m), np.int64),
             np.zeros((capacity, m)), np.zeros((capacity, m)), np.zeros(capacity),

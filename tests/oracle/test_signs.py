@@ -186,6 +186,16 @@ def test_the_tree_alone_on_larger_functions(no_ascent):
             assert signs.lower <= above.upper <= level * (1 + 1e-9)
 
 
+def test_paths_longer_than_the_first_stack():
+    rng = np.random.default_rng(13)
+    dual = dual_function(rng.standard_normal((120, 12)), rng.standard_normal(120))
+    report = SignOracle().maximise(
+        dual, level=0.5 * size_of(dual) / 12, tolerance=1e-3, budget=Budget(nodes=1_500)
+    )
+    assert report.stats["depth"] > 16
+    assert report.lower <= report.upper < size_of(dual)
+
+
 @pytest.mark.parametrize("bias", BIASES)
 def test_budgets_leave_valid_brackets(bias):
     rng = np.random.default_rng(3)
