@@ -14,16 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from measurelp.backends import HighsBackend
 from measurelp.certificate import without_skip
 from measurelp.oracle import DualFunction
 from measurelp.oracle.ascent import climbed
 from measurelp.oracle.base import distinct_peaks
+from measurelp.program import formulate_atoms
 from measurelp.solving.neurons import Matrix, Neurons, Training, Vector, merged, pruned
 from measurelp.solving.sliding import Slider
+from measurelp.status import PointKind
 
 _WALL_TOLERANCES = (1e-6, 1e-8, 1e-4)
 _MERGE_COSINE = 1.0 - 1e-4
 _STATIONARY = 1e-9
+_SEED = 20260102
 
 
 def polished(
@@ -47,6 +51,42 @@ def polished(
             )
             if found is not None:
                 yield found
+    if training.loss.is_hard_constraint:
+        vertex = interpolant(training, neurons, dual)
+        if vertex is not None:
+            better = newton_on_faces(training, vertex, dual.alpha, wall_tolerance=1e-6)
+            if better is not None:
+                yield better
+            yield vertex, dual.alpha
+
+
+def interpolant(training: Training, neurons: Neurons, dual: DualFunction) -> Neurons | None:
+    """A cheap vertex of the interpolation polytope near the given neurons.
+
+    A linear program over their directions, the peaks of the dual function and, so that it
+    has a solution, random directions with kinks at data points.
+    """
+    space, rng = dual.space, np.random.default_rng(_SEED)
+    extra = rng.standard_normal((3 * len(training.y), space.rank))
+    through = np.tile(training.rows, (3, 1))
+    if space.has_free_bias:
+        linear = np.einsum("ij,ij->i", extra[:, :-1], through[:, :-1])
+        extra[:, -1] = -linear / space.bias_scale
+    else:
+        length = np.einsum("ij,ij->i", through, through).clip(1e-300)
+        extra -= (np.einsum("ij,ij->i", extra, through) / length)[:, None] * through
+    points = np.vstack([neurons.weights, climbed(dual, neurons.weights, neurons.signs), extra])
+    norms = training.norms(points)
+    points = points[norms > 0.0] / norms[norms > 0.0, None]
+    program, lift = formulate_atoms(dual.problem, space.weights(points))
+    report = HighsBackend().solve(program)
+    if report.x is None or report.kind not in (PointKind.OPTIMAL, PointKind.APPROXIMATE):
+        return None
+    masses = lift.masses(report.x)
+    kept = masses != 0.0
+    return Neurons(
+        points[kept] * np.abs(masses[kept])[:, None], np.sign(masses[kept]), lift.skip(report.x)
+    )
 
 
 def _guesses(
