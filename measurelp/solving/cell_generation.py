@@ -140,7 +140,10 @@ class CellGeneration:
             np.zeros((0, self.space.rank)), np.zeros(0), np.zeros(training.skip_columns.shape[1])
         )
         if training.skip_columns.shape[1]:
-            skip = np.asarray(np.linalg.lstsq(training.skip_columns, problem.y, rcond=None)[0])
+            skip = np.zeros(training.skip_columns.shape[1])
+            for _ in range(3):  # with two steps of refinement, to fit to rounding what can be
+                rest = problem.y - training.skip_columns @ skip
+                skip = skip + np.linalg.lstsq(training.skip_columns, rest, rcond=None)[0]
             zero = Neurons(zero.weights, zero.signs, skip)
         self._offer(zero)
         if first is not None and len(first):
