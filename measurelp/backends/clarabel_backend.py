@@ -81,9 +81,7 @@ class ClarabelBackend:
         quadratic = program.P
         if quadratic is None:
             quadratic = sparse.csc_array((program.n_variables, program.n_variables))
-        solver = clarabel.DefaultSolver(
-            quadratic, program.q, program.A, program.b, cones, settings
-        )
+        solver = clarabel.DefaultSolver(quadratic, program.q, program.A, program.b, cones, settings)
         solution = solver.solve()
         status = str(solution.status)
         return report_from_vectors(

@@ -168,9 +168,7 @@ def _constraints(cp: Any, program: ConeProgram, x: Any) -> list[tuple[Any, slice
     return out
 
 
-def _dual(
-    program: ConeProgram, constraints: list[tuple[Any, slice]]
-) -> NDArray[np.float64] | None:
+def _dual(program: ConeProgram, constraints: list[tuple[Any, slice]]) -> NDArray[np.float64] | None:
     """The dual vector in our signs, None where a constraint has none."""
     z = np.zeros(program.n_rows)
     for constraint, part in constraints:

@@ -58,7 +58,7 @@ def certify(
         bound counts.
     tol_gap : float
         Relative gap up to which the verdict is OPTIMAL.
-    oracle : {"auto", "angles", "cells", "cones"} or Oracle, optional
+    oracle : {"auto", "angles", "cells", "cones", "signs"} or Oracle, optional
         How the supremum is bounded.
     space : RowSpace, optional
         ``row_space(problem)``, to save computing it again.

@@ -1,12 +1,13 @@
-"""Suprema of the dual function over the ball: by angles, by cells, by branch and bound."""
+"""Suprema of the dual function over the ball: by angles, by cells, by two branch and bounds."""
 
 from measurelp.oracle.angles import AngleOracle
 from measurelp.oracle.base import Budget, DualFunction, Oracle, OracleReport
 from measurelp.oracle.cells import CellOracle
 from measurelp.oracle.choose import ORACLE_NAMES, choose_oracle
 from measurelp.oracle.cones import ConeOracle
+from measurelp.oracle.signs import SignOracle
 
 __all__ = [
     "ORACLE_NAMES", "AngleOracle", "Budget", "CellOracle", "ConeOracle", "DualFunction",
-    "Oracle", "OracleReport", "choose_oracle",
+    "Oracle", "OracleReport", "SignOracle", "choose_oracle",
 ]  # fmt: skip

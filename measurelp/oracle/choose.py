@@ -8,11 +8,13 @@ from measurelp.oracle.angles import AngleOracle
 from measurelp.oracle.base import Oracle
 from measurelp.oracle.cells import CellOracle
 from measurelp.oracle.cones import ConeOracle
+from measurelp.oracle.signs import SignOracle
 from measurelp.problem import RowSpace
 
-ORACLE_NAMES = ("auto", "angles", "cells", "cones")
+ORACLE_NAMES = ("auto", "angles", "cells", "cones", "signs")
 _MANY_CIRCLES = 1000  # data points, each with a circle of its own
-_MANY_ORTHANTS = 9  # ranks from which half the orthants alone are a long tree
+# Where a tree over signs of rows beat one over cones in our measurements.
+_MANY_ORTHANTS, _SOME_ORTHANTS, _FEW_ROWS = 7, 5, 200
 
 
 def choose_oracle(
@@ -20,9 +22,8 @@ def choose_oracle(
 ) -> tuple[Oracle, str]:
     """The oracle to use and, in words, why.
 
-    ``None`` and "auto" take angles for at most 2 penalised coordinates and branch and bound over cones
-    otherwise, unless the rank is so large against the number of rows that there are fewer
-    cells than a tree over orthants would have.
+    ``None`` and "auto" take angles for at most 2 penalised coordinates; for more, branch and
+    bound over cones, or over signs of rows where there are many coordinates and few rows.
     """
     if oracle is not None and not isinstance(oracle, str):
         if not isinstance(oracle, Oracle):
@@ -40,9 +41,12 @@ def choose_oracle(
         return CellOracle(cells), "asked for by name"
     if oracle == "cones":
         return ConeOracle(), "asked for by name"
+    if oracle == "signs":
+        return SignOracle(), "asked for by name"
     rank, rows = space.rank, len(space.distinct)
     if space.n_penalized <= 2 and not (space.has_free_bias and rank > 2 and rows > _MANY_CIRCLES):
         return AngleOracle(), f"rank {rank}: the kinks are sorted around the circle"
-    if rank >= _MANY_ORTHANTS and rows <= rank + 8:
-        return CellOracle(), f"rank {rank} with only {rows} distinct rows: few cells"
+    p = space.n_penalized
+    if p >= _MANY_ORTHANTS or (p >= _SOME_ORTHANTS and rows <= _FEW_ROWS):
+        return SignOracle(), f"rank {rank}, {rows} distinct rows: signs of rows are branched on"
     return ConeOracle(), f"rank {rank}, {rows} distinct rows: cones are refined where needed"

@@ -16,6 +16,7 @@ from measurelp.oracle.base import (
     DualFunction,
     OracleReport,
     Slice,
+    in_units_of_alpha,
     report_from_points,
 )
 from measurelp.status import Termination
@@ -43,6 +44,7 @@ class SignOracle:
 
     name = "signs"
 
+    @in_units_of_alpha
     def maximise(
         self,
         dual: DualFunction,

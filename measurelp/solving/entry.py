@@ -58,7 +58,7 @@ def solve(
         Solver of the restricted cone programs: "clarabel" (default), "scs", "cvxpy",
         "cvxpy:SOLVER".
     oracle : str or Oracle, optional
-        "auto" (default), "angles", "cells" or "cones".
+        "auto" (default), "angles", "cells", "cones" or "signs".
     cells : Cells, optional
         Cells of ``problem.lifted`` for the cell oracle.  A sample of cells can never lead to
         the verdict OPTIMAL.

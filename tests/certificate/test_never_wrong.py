@@ -49,15 +49,17 @@ def perturbations(problem, measure, rng):
     """Measures near an optimum, named."""
     atoms, masses, skip = measure.atoms, measure.masses, measure.skip
     for size in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5):
-        yield f"masses {size:g}", mlp.AtomicMeasure(
-            atoms, masses * (1 + size * rng.standard_normal(len(masses))), skip
+        yield (
+            f"masses {size:g}",
+            mlp.AtomicMeasure(atoms, masses * (1 + size * rng.standard_normal(len(masses))), skip),
         )
         moved = unit(problem, atoms + size * rng.standard_normal(atoms.shape))
         yield f"atoms {size:g}", mlp.AtomicMeasure(moved, masses, skip)
         extra = unit(problem, rng.standard_normal((1, atoms.shape[1])))
         total = float(np.abs(masses).sum()) or 1.0
-        yield f"added {size:g}", mlp.AtomicMeasure(
-            np.vstack([atoms, extra]), np.append(masses, size * total), skip
+        yield (
+            f"added {size:g}",
+            mlp.AtomicMeasure(np.vstack([atoms, extra]), np.append(masses, size * total), skip),
         )
     if atoms.shape[1] > 1 and len(atoms):
         c, s = math.cos(0.05), math.sin(0.05)
@@ -85,7 +87,9 @@ def test_perturbed_optima_are_not_certified(bias, skip, seed):
             certificate = mlp.certify(problem, measure, dual=solution.dual, tol_gap=tol_gap)
             where = f"{name}, tolerance {tol_gap:g}: {certificate}"
             brute.assert_close(certificate.primal_value, value, rel=1e-9, what=where)
-            assert certificate.dual_value <= solution.certificate.primal_value * (1 + 1e-11) + 1e-14, where
+            assert (
+                certificate.dual_value <= solution.certificate.primal_value * (1 + 1e-11) + 1e-14
+            ), where
             if excess > tol_gap * (1 + 1e-6) + 1e-9:
                 assert certificate.verdict in (mlp.Verdict.REFUTED, mlp.Verdict.BRACKETED), where
             if certificate.verdict is mlp.Verdict.REFUTED:
@@ -127,7 +131,9 @@ def test_perturbed_interpolants_are_not_certified(bias, skip, seed):
     rng = np.random.default_rng(seed)
     for name, measure in perturbations(problem, solution.measure, rng):
         certificate = mlp.certify(problem, measure, dual=solution.dual)
-        linear, constant = (None, 0.0) if measure.skip is None else (measure.skip.linear, measure.skip.constant)
+        linear, constant = (
+            (None, 0.0) if measure.skip is None else (measure.skip.linear, measure.skip.constant)
+        )
         misfit, variation = brute.objective(
             problem.X, problem.y, measure.atoms, measure.masses, bias=bias, linear=linear,
             constant=constant, interpolate=True,
@@ -175,7 +181,9 @@ def test_scaled_duals_never_exceed_the_optimum(factor):
     for bias, skip in SETTINGS:
         for loss in ("squared", "interpolation"):
             solution = solved(1, bias, skip, loss=loss)
-            certificate = mlp.certify(solution.problem, solution.measure, dual=factor * solution.dual)
+            certificate = mlp.certify(
+                solution.problem, solution.measure, dual=factor * solution.dual
+            )
             assert certificate.dual_value <= solution.certificate.primal_value * (1 + 1e-9) + 1e-14
 
 

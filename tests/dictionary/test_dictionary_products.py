@@ -10,9 +10,7 @@ from measurelp.errors import BudgetExceeded, InvalidProblem
 
 
 @settings(deadline=None, max_examples=40)
-@given(
-    seed=st.integers(0, 10_000), n=st.integers(0, 40), k=st.integers(0, 30), d=st.integers(1, 6)
-)
+@given(seed=st.integers(0, 10_000), n=st.integers(0, 40), k=st.integers(0, 30), d=st.integers(1, 6))
 def test_products_are_those_of_the_matrix(seed, n, k, d):
     rng = np.random.default_rng(seed)
     rows, atoms = rng.standard_normal((n, d)), rng.standard_normal((k, d))

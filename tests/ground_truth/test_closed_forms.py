@@ -78,7 +78,10 @@ def test_a_repeated_row_counts_once():
 
 def test_one_input_with_two_targets_is_infeasible():
     problem = mlp.MeasureProblem(
-        [[1.0, 2.0], [1.0, 2.0], [-1.0, 1.0]], [1.0, 1.5, 2.0], loss=mlp.Interpolation(), bias="none"
+        [[1.0, 2.0], [1.0, 2.0], [-1.0, 1.0]],
+        [1.0, 1.5, 2.0],
+        loss=mlp.Interpolation(),
+        bias="none",
     )
     solution = mlp.solve(problem)
     assert solution.certificate.verdict is mlp.Verdict.INFEASIBLE

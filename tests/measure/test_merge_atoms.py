@@ -39,9 +39,7 @@ def test_atoms_of_one_closed_cell_merge_at_any_angle_with_the_same_fit():
 
 def test_the_norm_of_a_free_bias():
     atoms = np.array([[1.0, 5.0], [1.0, 5.0]])
-    merged = merge_atoms(
-        AtomicMeasure(atoms, np.array([1.0, 2.0])), norm=lambda w: np.abs(w[:, 0])
-    )
+    merged = merge_atoms(AtomicMeasure(atoms, np.array([1.0, 2.0])), norm=lambda w: np.abs(w[:, 0]))
     np.testing.assert_allclose(merged.atoms, [[1.0, 5.0]])
     np.testing.assert_allclose(merged.masses, [3.0])
 

@@ -65,9 +65,7 @@ def test_it_moves_towards_less_variation():
     columns = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
     np.testing.assert_allclose(prune_to_extreme_point(columns, np.ones(3)).masses, [0, 0, 2])
     halves = np.array([[1.0, 0.0, 0.25], [0.0, 1.0, 0.25]])
-    np.testing.assert_allclose(
-        prune_to_extreme_point(halves, np.ones(3)).masses, [1.25, 1.25, 0.0]
-    )
+    np.testing.assert_allclose(prune_to_extreme_point(halves, np.ones(3)).masses, [1.25, 1.25, 0.0])
 
 
 def test_cancelling_atoms_vanish_and_free_columns_take_over():

@@ -69,7 +69,10 @@ def assert_valid(dual, report, *, exact=None, tight=None) -> None:
         raise AssertionError(f"the witness does not reach {report.lower!r}")
     if exact is not None:
         brute.assert_brackets((report.lower, report.upper), exact, rel=1e-8, floor=1e-12 * scale)
-    if tight is not None and not report.upper - report.lower <= tight * report.upper + 1e-11 * scale:
+    if (
+        tight is not None
+        and not report.upper - report.lower <= tight * report.upper + 1e-11 * scale
+    ):
         raise AssertionError(f"wide bracket [{report.lower!r}, {report.upper!r}]")
 
 
@@ -104,7 +107,9 @@ def test_brackets_of_grids(data):
     """Rows of small integers, with zero coefficients, in every setting."""
     n, d = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 3))
     entries = st.integers(-2, 2).map(float)
-    X = np.array(data.draw(st.lists(st.lists(entries, min_size=d, max_size=d), min_size=n, max_size=n)))
+    X = np.array(
+        data.draw(st.lists(st.lists(entries, min_size=d, max_size=d), min_size=n, max_size=n))
+    )
     alpha = np.array(data.draw(st.lists(entries, min_size=n, max_size=n)))
     dual = dual_function(X, alpha, data.draw(st.sampled_from(BIASES)))
     exact = brute.supremum(X, dual.alpha, dual.problem.bias)
@@ -120,7 +125,9 @@ def test_brackets_of_magnitudes(data):
     entry = st.tuples(st.sampled_from([-1.0, 0.0, 1.0, 3.0]), st.integers(-12, 12)).map(
         lambda t: t[0] * 10.0 ** t[1]
     )
-    X = np.array(data.draw(st.lists(st.lists(entry, min_size=d, max_size=d), min_size=n, max_size=n)))
+    X = np.array(
+        data.draw(st.lists(st.lists(entry, min_size=d, max_size=d), min_size=n, max_size=n))
+    )
     alpha = np.array(data.draw(st.lists(entry, min_size=n, max_size=n)))
     dual = dual_function(X, alpha, data.draw(st.sampled_from(("none", "penalized"))))
     for oracle in able(dual):

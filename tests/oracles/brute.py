@@ -47,7 +47,10 @@ def sign_patterns(rows) -> np.ndarray:
                 t = np.array((*s, sign))
                 walls = -(t[:, None] * unit[: i + 1])[t != 0]
                 answer = linprog(
-                    np.zeros(rows.shape[1]), A_ub=walls, b_ub=-np.ones(len(walls)), bounds=(None, None)
+                    np.zeros(rows.shape[1]),
+                    A_ub=walls,
+                    b_ub=-np.ones(len(walls)),
+                    bounds=(None, None),
                 )
                 if answer.status == 0:
                     grown.append(tuple(int(v) for v in t))
@@ -187,7 +190,9 @@ def exceeds_exactly(rows, alpha, weight, p: int, bound: float) -> bool:
 # ---- plain recomputation ----------------------------------------------------------------------------------
 
 
-def objective(X, y, atoms, masses, *, lam=1.0, bias="penalized", linear=None, constant=0.0, interpolate=False):
+def objective(
+    X, y, atoms, masses, *, lam=1.0, bias="penalized", linear=None, constant=0.0, interpolate=False
+):
     """Objective of a measure by the definition; for interpolation (misfit, total variation)."""
     X, y, atoms = np.asarray(X, float), np.asarray(y, float), np.asarray(atoms, float)
     fit = np.full(len(X), float(constant))

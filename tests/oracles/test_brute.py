@@ -15,8 +15,12 @@ def test_patterns_follow_covers_count(n, d):
 
 
 def test_cone_program_of_one_point():
-    assert brute.cone_program([[3.0, 4.0]], [2.0], bias="none", interpolate=True) == pytest.approx(0.4)
-    assert brute.cone_program([[1.0, 2.0]] * 2, [1.0, 2.0], bias="none", interpolate=True) == math.inf
+    assert brute.cone_program([[3.0, 4.0]], [2.0], bias="none", interpolate=True) == pytest.approx(
+        0.4
+    )
+    assert (
+        brute.cone_program([[1.0, 2.0]] * 2, [1.0, 2.0], bias="none", interpolate=True) == math.inf
+    )
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 4])

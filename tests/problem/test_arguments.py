@@ -59,7 +59,9 @@ def test_arrays_are_copied_and_cannot_be_changed():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, bool])
 def test_other_numbers_are_taken(dtype):
-    problem = mlp.MeasureProblem(np.eye(2, dtype=dtype), np.ones((2, 1), dtype=dtype), lam=np.float32(1))
+    problem = mlp.MeasureProblem(
+        np.eye(2, dtype=dtype), np.ones((2, 1), dtype=dtype), lam=np.float32(1)
+    )
     assert problem.X.dtype == problem.y.dtype == np.float64
     assert problem.y.shape == (2,)
 

@@ -46,9 +46,7 @@ def test_squared_is_a_lasso(seed, n, lam):
     """The optimality conditions: |A' alpha| <= lam, with equality and sign on the support."""
     rng = np.random.default_rng(seed)
     X, atoms = rng.standard_normal((n, 3)), _atoms(rng, 12, 3)
-    problem = MeasureProblem(
-        X, rng.standard_normal(n), lam=lam, bias="none", skip="constant"
-    )
+    problem = MeasureProblem(X, rng.standard_normal(n), lam=lam, bias="none", skip="constant")
     program, lift = formulate_atoms(problem, atoms)
     for backend in (ClarabelBackend(), HighsBackend()):
         report = backend.solve(program)
@@ -56,9 +54,7 @@ def test_squared_is_a_lasso(seed, n, lam):
         correlation = problem.features(atoms).T @ alpha
         assert np.abs(correlation).max() <= lam * (1 + 1e-6)
         heavy = np.abs(masses) > 1e-5
-        np.testing.assert_allclose(
-            correlation[heavy], lam * np.sign(masses[heavy]), rtol=1e-5
-        )
+        np.testing.assert_allclose(correlation[heavy], lam * np.sign(masses[heavy]), rtol=1e-5)
         assert abs(alpha.sum()) < 1e-6 * max(1.0, np.abs(alpha).max())
         primal = 0.5 * alpha @ alpha + lam * np.abs(masses).sum()
         assert lift.objective(report.objective) == pytest.approx(primal, rel=1e-6)

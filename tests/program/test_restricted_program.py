@@ -54,8 +54,7 @@ def test_squared_primal_and_dual_values_meet(n, p):
     assert report.kind is PointKind.OPTIMAL
     weights, alpha = lift.weights(report.x), lift.dual(report)
     by_hand = sum(
-        s * np.where(d, rows @ u, 0.0)
-        for s, d, u in zip(signs, patterns, weights, strict=True)
+        s * np.where(d, rows @ u, 0.0) for s, d, u in zip(signs, patterns, weights, strict=True)
     )
     np.testing.assert_allclose(lift.fit(report.x), by_hand + skip @ lift.skip(report.x), atol=1e-12)
     primal = 0.5 * np.sum((lift.fit(report.x) - y) ** 2) + 0.7 * _variation(weights, 3)

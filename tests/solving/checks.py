@@ -41,7 +41,9 @@ def assert_sound(solution, *, rel=1e-9) -> None:
     if np.isfinite(primal) and np.isfinite(dual):
         largest = max(abs(primal), abs(dual))
         expected = 0.0 if largest == 0.0 else max(primal - dual, 0.0) / largest
-        brute.assert_close(certificate.relative_gap, expected, rel=1e-6, floor=1e-9, what="relative gap")
+        brute.assert_close(
+            certificate.relative_gap, expected, rel=1e-6, floor=1e-9, what="relative gap"
+        )
     optimal = certificate.verdict is mlp.Verdict.OPTIMAL
     if optimal != (certificate.relative_gap <= certificate.tol_gap):
         raise AssertionError(f"{certificate} at tolerance {certificate.tol_gap}")
@@ -77,7 +79,11 @@ def assert_sup(solution, *, rel=1e-8) -> None:
     floor = 1e-13 * scale
     if problem.bias == "free":
         # There alpha sums to zero up to rounding only, and the rest sees the whole range of biases.
-        floor += 2.0 * abs(float(certificate.dual.sum())) * float(np.linalg.norm(problem.X, axis=1).max())
+        floor += (
+            2.0
+            * abs(float(certificate.dual.sum()))
+            * float(np.linalg.norm(problem.X, axis=1).max())
+        )
     brute.assert_brackets(certificate.sup, exact, rel=rel, floor=floor, what="sup")
 
 
@@ -88,4 +94,6 @@ def assert_optimum(solution, expected, *, rel=1e-6, floor=1e-9) -> None:
     lower, upper = certificate.dual_value, certificate.primal_value
     # An interpolant is one up to its tolerance, so it may lie that much below the optimum.
     slack = 1e-8 * abs(upper) + floor if solution.problem.loss.is_hard_constraint else 0.0
-    brute.assert_brackets((min(lower, upper + slack), upper + slack), expected, rel=rel, floor=floor)
+    brute.assert_brackets(
+        (min(lower, upper + slack), upper + slack), expected, rel=rel, floor=floor
+    )

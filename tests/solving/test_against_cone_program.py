@@ -107,7 +107,9 @@ def test_more_of_both(family, seed, patterns):
             checks.assert_sup(solution)
             checks.assert_optimum(solution, expected, floor=1e-9 * float(y @ y))
         try:
-            expected = brute.cone_program(X, y, bias=bias, skip=skip, interpolate=True, patterns=known)
+            expected = brute.cone_program(
+                X, y, bias=bias, skip=skip, interpolate=True, patterns=known
+            )
         except cp.SolverError:
             continue  # the reference itself gives up
         problem = mlp.MeasureProblem(X, y, loss=mlp.Interpolation(), bias=bias, skip=skip)

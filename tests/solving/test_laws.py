@@ -142,7 +142,11 @@ def test_a_start_does_no_harm(seed, setting, neurons):
     cold = mlp.solve(problem)
     rng = np.random.default_rng(seed)
     atoms = rng.standard_normal((neurons, problem.lifted.shape[1]))
-    for start in (cold.measure, cold.network(), mlp.AtomicMeasure(atoms, rng.standard_normal(neurons))):
+    for start in (
+        cold.measure,
+        cold.network(),
+        mlp.AtomicMeasure(atoms, rng.standard_normal(neurons)),
+    ):
         warm = mlp.solve(problem, start=start)
         assert warm.certificate.verdict is mlp.Verdict.OPTIMAL
         assert warm.certificate.primal_value <= cold.certificate.primal_value * (1 + 1e-6)

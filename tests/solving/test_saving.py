@@ -43,7 +43,9 @@ def test_unfinished_solutions_come_back_as_such(limits, tmp_path):
     solution = solved(**limits)
     solution.save(tmp_path / "s")
     back = mlp.load_solution(tmp_path / "s")
-    assert back.certificate.primal_value == pytest.approx(solution.certificate.primal_value, rel=1e-12)
+    assert back.certificate.primal_value == pytest.approx(
+        solution.certificate.primal_value, rel=1e-12
+    )
     assert back.termination is solution.termination
 
 
@@ -153,7 +155,11 @@ def test_edits_by_hand_are_refused(tmp_path):
     solved().save(tmp_path / "s")
     file = tmp_path / "s" / "measurelp.json"
     text = file.read_text()
-    for old, new in (('"OPTIMAL"', '"REFUTED"'), ('"penalized"', '"none"'), ('"lam": 0.1', '"lam": 0.3')):
+    for old, new in (
+        ('"OPTIMAL"', '"REFUTED"'),
+        ('"penalized"', '"none"'),
+        ('"lam": 0.1', '"lam": 0.3'),
+    ):
         assert old in text
         file.write_text(text.replace(old, new))
         with pytest.raises(InvalidFile):
