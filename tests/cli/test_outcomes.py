@@ -50,7 +50,7 @@ def play(monkeypatch):
             return PlayedSolution(problem, *outcome)
 
         fake = ModuleType("measurelp.solving")
-        fake.solve, fake.lam_max = solve, lambda _, **options: lam_max
+        fake.solve, fake.lam_max = solve, lambda _, **__: lam_max
         monkeypatch.setitem(sys.modules, "measurelp.solving", fake)
         return calls
 
