@@ -242,9 +242,10 @@ def sweep(
                             peak_values[slot] = sigma * value
                             ints[N_PEAKS] += 1
             threshold = max(level, floats[BEST] * (1.0 + tolerance))
-            if proved <= threshold or m == 0 or level_here >= 400:
-                # Where no row cuts, the relaxation is exact, and at such a depth floating
-                # point is exhausted: splitting would gain nothing.  The bound stands.
+            if proved <= threshold + 8.0 * r * delta or m == 0 or level_here >= 400:
+                # What is above the threshold by no more than the rounding that was charged,
+                # a cone that no row cuts (the relaxation is exact there), and such a depth:
+                # splitting would gain nothing.  The bound stands as it is.
                 floats[UPPER] = max(floats[UPPER], proved)
             else:
                 bound[frame, p] = proved
