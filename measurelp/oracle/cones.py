@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.oracle import _cone_kernels as kernels
-from measurelp.oracle.ascent import climbed
 from measurelp.oracle.base import (
     ROUNDOFF,
     Budget,
@@ -17,8 +16,8 @@ from measurelp.oracle.base import (
     OracleReport,
     Slice,
     in_units_of_alpha,
-    report_from_points,
 )
+from measurelp.oracle.tree_search import Points, TreeSearch, maximise_by_trees
 from measurelp.status import Termination
 
 _CALL_NODES = 2_000  # between two looks at the clock
@@ -52,103 +51,51 @@ class ConeOracle:
         starts: NDArray[np.float64] | None = None,
         budget: Budget | None = None,
     ) -> OracleReport:
-        axes = np.vstack([np.eye(dual.space.rank), -np.eye(dual.space.rank)])
-        points = climbed(dual, axes if starts is None else np.vstack([axes, starts]))
-        values = dual.values(points)
-        search = _Search(
-            level, tolerance, budget or Budget(), float(np.abs(values).max(initial=0.0))
+        return maximise_by_trees(
+            _ConeSearch, dual, level=level, tolerance=tolerance, starts=starts, budget=budget
         )
-        all_points, all_values = [points], [values]
-        for part in dual.slices:
-            peaks, peak_values = search.sweep(part)
-            all_points.append(part.to_space(peaks))
-            all_values.append(peak_values)
-        points, values = np.vstack(all_points), np.concatenate(all_values)
-        highest = np.argsort(-np.abs(values), kind="stable")[:64]
-        points = climbed(dual, points[highest])
-        upper = min(search.upper, 2.0 * dual.magnitude)
-        return report_from_points(
-            dual, upper, points, dual.values(points), level, termination=search.termination,
-            nodes=int(search.ints[kernels.NODES]), depth=int(search.ints[kernels.MAX_DEPTH]),
-        )  # fmt: skip
 
 
-class _Search:
-    """State of one call: incumbent, bound and counts, carried from slice to slice."""
-
-    def __init__(self, level: float, tolerance: float, budget: Budget, best: float) -> None:
-        self.level, self.tolerance, self.budget = level, tolerance, budget
-        self.ints = np.zeros(4, dtype=np.int64)
-        self.floats = np.array([best, 0.0])
-        self.termination = Termination.CONVERGED
-        self.open_bound = 0.0
-
-    @property
-    def upper(self) -> float:
-        """The bound proved so far."""
-        return float(max(self.floats[kernels.UPPER], self.floats[kernels.BEST], self.open_bound))
-
-    def sweep(self, part: Slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Bound one slice; returns the points above the level that were met."""
+class _ConeSearch(TreeSearch):
+    def bound(self, part: Slice) -> Points:
         rows, alpha = part.rows, part.alpha
         r = rows.shape[1]
         if r > _MAX_RANK:
             lengths = np.abs(alpha) * np.linalg.norm(rows, axis=1) * (1.0 + 1e-12)
             either = max(float(lengths[alpha > 0.0].sum()), float(lengths[alpha < 0.0].sum()))
-            self.open_bound = max(self.open_bound, either)
+            self.upper = max(self.upper, either)
             self.termination = Termination.NODE_LIMIT
             return np.zeros((0, r)), np.zeros(0)
         reach = float(np.abs(alpha) @ np.max(np.abs(rows), axis=1, initial=0.0))
         total = np.array([float(np.sum(alpha * rows[:, c])) for c in range(r)])
         peaks, peak_values = np.empty((_MAX_PEAKS, r)), np.empty(_MAX_PEAKS)
-        self.ints[kernels.N_PEAKS] = 0
         tree = _Tree(len(rows), r)
+        ints, floats = np.zeros(4, dtype=np.int64), np.array([self.best, 0.0])
+        still_open = 0.0
         for signs in itertools.product((1.0, -1.0), repeat=r - 1):
             kernels.push_root(
                 np.array((1.0, *signs)), rows, alpha, total, tree.stack, tree.arena_row,
-                tree.arena_v, self.ints,
+                tree.arena_v, ints,
             )  # fmt: skip
-            self._work(part, reach, tree, peaks, peak_values)
-            self.open_bound = max(self.open_bound, tree.open_bound(int(self.ints[kernels.TOP])))
+            while True:
+                used = int(ints[kernels.NODES])
+                reason = kernels.sweep(
+                    rows, alpha, reach, tree.stack, tree.arena_row, tree.arena_v, ints, floats,
+                    self.level, self.tolerance, self.room(_CALL_NODES, used), peaks, peak_values,
+                )  # fmt: skip
+                if reason == kernels.GROW:
+                    tree.grow()
+                elif not self.goes_on(int(ints[kernels.NODES]), paused=reason == kernels.PAUSED):
+                    break
+            still_open = max(still_open, tree.open_bound(int(ints[kernels.TOP])))
+        self.nodes += int(ints[kernels.NODES])
+        self.depth = max(self.depth, int(ints[kernels.MAX_DEPTH]))
+        self.best = float(floats[kernels.BEST])
         # Rounding of the sums that reach and total are made of (pairwise, so log n terms).
-        self.floats[kernels.UPPER] += 64.0 * ROUNDOFF * reach
-        found = int(self.ints[kernels.N_PEAKS])
+        proved = max(float(floats[kernels.UPPER]), still_open) + 64.0 * ROUNDOFF * reach
+        self.upper = max(self.upper, proved)
+        found = int(ints[kernels.N_PEAKS])
         return peaks[:found], peak_values[:found]
-
-    def _work(
-        self,
-        part: Slice,
-        reach: float,
-        tree: _Tree,
-        peaks: NDArray[np.float64],
-        peak_values: NDArray[np.float64],
-    ) -> None:
-        """Work on the orthant on the stack until it is done or the budget is used up.
-
-        Once the budget is used up, each further orthant still gets the one node that bounds it.
-        """
-        nodes = self.budget.nodes
-        while True:
-            left = 1
-            if self.termination is Termination.CONVERGED:
-                left = _CALL_NODES
-                if nodes is not None:
-                    left = min(left, max(1, nodes - int(self.ints[kernels.NODES])))
-            reason = kernels.sweep(
-                part.rows, part.alpha, reach, tree.stack, tree.arena_row, tree.arena_v, self.ints,
-                self.floats, self.level, self.tolerance, left, peaks, peak_values,
-            )  # fmt: skip
-            if reason == kernels.GROW:
-                tree.grow()
-                continue
-            if self.termination is Termination.CONVERGED:
-                if self.budget.time_is_up:
-                    self.termination = Termination.TIME_LIMIT
-                elif nodes is not None and int(self.ints[kernels.NODES]) >= nodes:
-                    self.termination = Termination.NODE_LIMIT
-                elif reason == kernels.PAUSED:
-                    continue
-            return
 
 
 class _Tree:

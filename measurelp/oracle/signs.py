@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.oracle import _sign_kernels as kernels
-from measurelp.oracle.ascent import climbed
 from measurelp.oracle.base import (
     ROUNDOFF,
     Budget,
@@ -17,9 +16,8 @@ from measurelp.oracle.base import (
     OracleReport,
     Slice,
     in_units_of_alpha,
-    report_from_points,
 )
-from measurelp.status import Termination
+from measurelp.oracle.tree_search import Points, TreeSearch, maximise_by_trees
 
 _CALL_WORK = 40_000  # rows times nodes between two looks at the clock
 _MAX_PEAKS = 1024  # a tree
@@ -54,42 +52,19 @@ class SignOracle:
         starts: NDArray[np.float64] | None = None,
         budget: Budget | None = None,
     ) -> OracleReport:
-        axes = np.vstack([np.eye(dual.space.rank), -np.eye(dual.space.rank)])
-        points = climbed(dual, axes if starts is None else np.vstack([axes, starts]))
-        values = dual.values(points)
-        best = float(np.abs(values).max(initial=0.0))
-        search = _Search(level, tolerance, budget or Budget(), best)
-        all_points, all_values = [points], [values]
-        for part in dual.slices:
-            for sigma in (1.0, -1.0):
-                peaks, peak_values = search.work(part, sigma)
-                all_points.append(part.to_space(peaks))
-                all_values.append(peak_values)
-        points, values = np.vstack(all_points), np.concatenate(all_values)
-        highest = np.argsort(-np.abs(values), kind="stable")[:64]
-        points = climbed(dual, points[highest])
-        upper = min(max(search.upper, search.best), 2.0 * dual.magnitude)
-        return report_from_points(
-            dual, upper, points, dual.values(points), level, termination=search.termination,
-            nodes=search.nodes, depth=search.depth,
-        )  # fmt: skip
+        return maximise_by_trees(
+            _SignSearch, dual, level=level, tolerance=tolerance, starts=starts, budget=budget
+        )
 
 
-class _Search:
-    """State of one call: incumbent, bound and counts, carried from tree to tree."""
-
-    def __init__(self, level: float, tolerance: float, budget: Budget, best: float) -> None:
-        self.level, self.tolerance, self.budget, self.best = level, tolerance, budget, best
-        self.upper = 0.0
-        self.nodes = self.depth = 0
-        self.termination = Termination.CONVERGED
-
-    def work(self, part: Slice, sigma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Bound sigma eta on one slice; returns the points above the level that were met."""
+class _SignSearch(TreeSearch):
+    def bound(self, part: Slice) -> Points:
         with np.errstate(over="ignore", under="ignore"):
-            return self._work(_Tree(part, sigma), sigma)
+            both = [self._work(_Tree(part, sigma), sigma) for sigma in (1.0, -1.0)]
+        return np.vstack([points for points, _ in both]), np.hstack([values for _, values in both])
 
-    def _work(self, tree: _Tree, sigma: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _work(self, tree: _Tree, sigma: float) -> Points:
+        """Bound sigma eta on one slice; returns the points above the level that were met."""
         if len(tree.rows) == 0:
             self.upper = max(self.upper, tree.in_units(0.0))
             return tree.peaks[:0], tree.peak_values[:0]
@@ -97,29 +72,17 @@ class _Search:
         floats = np.array([np.ldexp(self.best, -tree.exponent), 0.0])
         level = float(np.ldexp(self.level, -tree.exponent))
         kernels.push_root(tree.sizes, tree.reach, tree.stack, ints)
-        allowed = self.budget.nodes
+        most = max(1, _CALL_WORK // len(tree.rows))
         while True:
-            # Once the budget is used up, each further tree still gets the node that bounds it.
-            left = 1
-            if self.termination is Termination.CONVERGED:
-                left = max(1, _CALL_WORK // len(tree.rows))
-                if allowed is not None:
-                    left = min(left, max(1, allowed - self.nodes - int(ints[kernels.NODES])))
+            used = int(ints[kernels.NODES])
             reason = kernels.sweep(
                 tree.rows, tree.convex, tree.rays, tree.sizes, tree.reach, tree.stack, ints,
-                floats, level, self.tolerance, left, tree.peaks, tree.peak_values,
+                floats, level, self.tolerance, self.room(most, used), tree.peaks, tree.peak_values,
             )  # fmt: skip
             if reason == kernels.GROW:
                 tree.grow()
-                continue
-            if self.termination is Termination.CONVERGED:
-                if self.budget.time_is_up:
-                    self.termination = Termination.TIME_LIMIT
-                elif allowed is not None and self.nodes + int(ints[kernels.NODES]) >= allowed:
-                    self.termination = Termination.NODE_LIMIT
-                elif reason == kernels.PAUSED:
-                    continue
-            break
+            elif not self.goes_on(int(ints[kernels.NODES]), paused=reason == kernels.PAUSED):
+                break
         self.nodes += int(ints[kernels.NODES])
         self.depth = max(self.depth, int(ints[kernels.MAX_DEPTH]))
         pending = float(tree.stack[4][: int(ints[kernels.TOP])].max(initial=0.0))

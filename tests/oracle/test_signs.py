@@ -11,9 +11,16 @@ from oracles import brute
 from oracles.families import EVERY, TAME
 
 import measurelp as mlp
-from measurelp.oracle import AngleOracle, Budget, CellOracle, ConeOracle, DualFunction, Oracle
+from measurelp.oracle import (
+    AngleOracle,
+    Budget,
+    CellOracle,
+    ConeOracle,
+    DualFunction,
+    Oracle,
+    tree_search,
+)
 from measurelp.oracle import _sign_kernels as kernels
-from measurelp.oracle import signs as signs_module
 from measurelp.oracle.signs import SignOracle
 from measurelp.problem import row_space
 from measurelp.status import Scope, Termination
@@ -146,12 +153,13 @@ def no_ascent(monkeypatch):
         # Starts come first; what the tree has found comes second.
         return points if next(calls) % 2 else points[:0]
 
-    monkeypatch.setattr(signs_module, "climbed", unclimbed)
+    monkeypatch.setattr(tree_search, "climbed", unclimbed)
 
 
+@pytest.mark.parametrize("oracle", [SignOracle, ConeOracle])
 @pytest.mark.parametrize("bias", BIASES)
 @pytest.mark.parametrize("family", TAME)
-def test_the_tree_alone_covers_the_sphere(family, bias, no_ascent):
+def test_the_tree_alone_covers_the_sphere(family, bias, oracle, no_ascent):
     """Levels above, at and below the supremum, tolerance 0 included, without any start."""
     for seed in range(12):
         rng = np.random.default_rng(1000 + seed)
@@ -162,7 +170,7 @@ def test_the_tree_alone_covers_the_sphere(family, bias, no_ascent):
         for share in (0.0, 0.5, 0.99, 1.0, 1.02, 1.5):
             for tolerance in (0.0, 1e-3):
                 level = share * exact
-                report = SignOracle().maximise(dual, level=level, tolerance=tolerance)
+                report = oracle().maximise(dual, level=level, tolerance=tolerance)
                 assert report.termination is Termination.CONVERGED
                 assert exact - 1e-14 * size_of(dual) <= report.upper
                 assert report.upper <= max(level, exact * (1 + tolerance)) * (1 + 1e-9) + floor
