@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,11 +28,13 @@ from measurelp.oracle import Budget, DualFunction, Oracle
 from measurelp.oracle.ascent import climbed
 from measurelp.problem import MeasureProblem, RowSpace
 from measurelp.program.formulate import skip_from_coefficients
-from measurelp.solving.master import RestrictedMaster
+from measurelp.solving.conic_master import ConicMaster
+from measurelp.solving.master import Master, Solved
 from measurelp.solving.neurons import Neurons, Training, merged, pruned
 from measurelp.solving.polish import polished
 from measurelp.solving.pricing import priced_peaks
 from measurelp.solving.progress import Callback, Progress
+from measurelp.solving.sliding_master import SlidingMaster
 from measurelp.solving.solution import Solution
 from measurelp.status import Scope, Termination, Verdict
 
@@ -42,6 +44,7 @@ _SEED = 20260101
 _FIRST_PENALTY = 1e-2
 _LEAST_PENALTY = 1e-5
 _IDLE_ROUNDS = 15
+_PATIENCE = 8  # rounds without headway before sliding is given up
 
 
 @dataclass
@@ -52,6 +55,7 @@ class CellGeneration:
     space: RowSpace
     oracle: Oracle
     backend: Backend
+    slides: bool
     tol_gap: float
     max_rounds: int
     callback: Callback | None
@@ -70,6 +74,8 @@ class CellGeneration:
     multipliers: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     penalty: float = 1.0
     least_penalty: float = 1.0
+    watched: float = math.inf
+    headway: int = 0
 
     def __post_init__(self) -> None:
         problem, space = self.problem, self.space
@@ -78,7 +84,12 @@ class CellGeneration:
             space.n_penalized,
         )  # fmt: skip
         self.basis = skip_basis(problem)
-        self.master = RestrictedMaster(self.training, self.backend)
+        slides = self.slides and not problem.loss.is_hard_constraint
+        self.master: Master = (
+            SlidingMaster(self.training, self.basis)
+            if slides
+            else ConicMaster(self.training, self.backend)
+        )
         self.rng = np.random.default_rng(_SEED)
 
     def solution(self, first: AtomicMeasure | None, why: str) -> Solution:
@@ -165,42 +176,54 @@ class CellGeneration:
         self._price(alpha, np.zeros((0, self.space.rank)), level=0.0)
 
     def _generate_cells(self) -> Termination:
-        training, master = self.training, self.master
         limit = self.problem.lam
         price_level = limit * (1.0 + max(1e-10, 0.05 * self.tol_gap))
-        idle_rounds, most_idle = 0, _IDLE_ROUNDS if training.loss.is_hard_constraint else 0
+        is_hard = self.training.loss.is_hard_constraint
+        idle_rounds, most_idle = 0, _IDLE_ROUNDS if is_hard else 0
         while True:
             if time.perf_counter() >= self.deadline:
                 return Termination.TIME_LIMIT
             if self.rounds >= self.max_rounds:
                 return Termination.ROUND_LIMIT
-            if not master.cells:
+            if not self.master.n_cells:
                 return self._prove(self._zero_dual()) or Termination.STALLED
             self.rounds += 1
-            neurons, alpha = self._solve_master()
-            if neurons is None or alpha is None:
+            solved = self._solve_master()
+            if solved is None:
                 return Termination.NUMERICAL
-            added_walls = master.impose_violated_walls(neurons)
-            neurons = training.without_far_kinks(neurons)
-            busy = training.norms(neurons.weights)
-            kept = busy > 1e-7 * float(busy.max(initial=0.0))
-            neurons = Neurons(neurons.weights[kept], neurons.signs[kept], neurons.skip)
-            self._offer(neurons)
-            master.drop_idle(busy)
+            alpha = solved.residual
+            self._offer(solved.neurons)
             self._report("generating cells")
-            if self._price(alpha, neurons.weights, level=price_level) or added_walls:
+            if self._price(alpha, solved.neurons.weights, level=price_level):
                 continue
-            better = self._polish(neurons, alpha)
-            if better is not None:
-                alpha = without_skip(better, self.basis)
+            if self._gives_up_sliding(solved.neurons) or not solved.is_settled:
+                continue
+            if not solved.is_stationary:
+                better = self._polish(solved.neurons, alpha)
+                if better is not None:
+                    alpha = without_skip(better, self.basis)
             outcome = self._prove(alpha)
             if outcome is Termination.STALLED and idle_rounds < most_idle:
                 idle_rounds += 1
             elif outcome is not None:
                 return outcome
 
-    def _solve_master(self) -> tuple[Neurons | None, NDArray[np.float64] | None]:
-        """One restricted program: neurons and the dual vector, orthogonal to the skip.
+    def _gives_up_sliding(self, neurons: Neurons) -> bool:
+        """Where sliding makes no headway, go on with the cone program over the neurons' cells."""
+        master = self.master
+        if self.best_value < self.watched * (1.0 - 1e-9):
+            self.watched, self.headway = self.best_value, self.rounds
+        if not isinstance(master, SlidingMaster):
+            return False
+        if not master.is_stuck and self.rounds - self.headway < _PATIENCE:
+            return False
+        self.master = ConicMaster(self.training, self.backend)
+        for weight, sign in zip(neurons.weights, neurons.signs, strict=True):
+            self.master.add(weight, float(sign))
+        return True
+
+    def _solve_master(self) -> Solved | None:
+        """One restricted program; its residual is made the dual vector, orthogonal to the skip.
 
         Interpolation is approached by the proximal method of multipliers: with multipliers q
         and a small rho, min rho |mu| + 1/2 |fit - (y + rho q)|^2 is a program of the squared
@@ -211,16 +234,17 @@ class CellGeneration:
         if training.loss.is_hard_constraint:
             rho = self.penalty
             target = training.y + rho * self.multipliers
-            neurons, residual = self.master.solve(target, rho, self._seconds_left())
-            alpha = None if residual is None else without_skip(residual / rho, self.basis)
-            if alpha is not None:
-                self.multipliers = alpha
+            solved = self.master.solve(target, rho, self._seconds_left())
+            if solved is not None:
+                solved = replace(solved, residual=without_skip(solved.residual / rho, self.basis))
+                self.multipliers = solved.residual
                 self.penalty = max(rho / 3.0, self.least_penalty)
         else:
-            neurons, alpha = self.master.solve(training.y, training.lam, self._seconds_left())
-            alpha = None if alpha is None else without_skip(alpha, self.basis)
+            solved = self.master.solve(training.y, training.lam, self._seconds_left())
+            if solved is not None:
+                solved = replace(solved, residual=without_skip(solved.residual, self.basis))
         self.master_seconds += time.perf_counter() - began
-        return neurons, alpha
+        return solved
 
     def _prove(self, alpha: NDArray[np.float64]) -> Termination | None:
         """Ask the oracle; None when it put new cells in play."""
@@ -341,7 +365,7 @@ class CellGeneration:
         if self.callback is not None:
             gap = relative(self.best_value - self.bound, self.best_value, self.bound)
             self.callback(
-                Progress(self.rounds, len(self.master.cells), self.best_value, self.bound, gap,
+                Progress(self.rounds, self.master.n_cells, self.best_value, self.bound, gap,
                          time.perf_counter() - self.began, message)
             )  # fmt: skip
 
@@ -349,7 +373,7 @@ class CellGeneration:
         self, measure: AtomicMeasure, certificate: Certificate, termination: Termination, why: str
     ) -> Solution:
         stats: dict[str, Any] = {
-            "rounds": self.rounds, "cells": len(self.master.cells), "oracle": self.oracle.name,
+            "rounds": self.rounds, "cells": self.master.n_cells, "oracle": self.oracle.name,
             "oracle_why": why, "oracle_calls": self.oracle_calls, "backend": self.backend.name,
             "rank": self.space.rank, "seconds": time.perf_counter() - self.began,
             "seconds_oracle": self.oracle_seconds, "seconds_master": self.master_seconds,

@@ -113,7 +113,7 @@ def solve(
     first = None if start is None else candidate_measure(problem, start)
     run = CellGeneration(
         problem=problem, space=space, oracle=chosen_oracle, backend=chosen_backend,
-        tol_gap=tol_gap, max_rounds=max_rounds, callback=callback,
+        slides=backend is None,        tol_gap=tol_gap, max_rounds=max_rounds, callback=callback,
         deadline=math.inf if time_limit is None else time.perf_counter() + time_limit,
     )  # fmt: skip
     with threadpool_limits(limits=1):

@@ -1,115 +1,56 @@
-"""The restricted master: a cone program over a growing set of cells, walls added lazily."""
+"""What a master promises: a solution of the problem restricted to what is in play.
+
+Two exist.  The conic one solves a cone program over cells, which is convex and so finds the
+optimum over them whatever the data; the sliding one moves a few neurons freely over cells,
+which takes fewer rounds and far less time, and may get stuck.  What either finds is a
+candidate: the oracle proves, nothing else does.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from measurelp.backends import Backend
-from measurelp.problem import Squared
-from measurelp.program import restricted_program
-from measurelp.solving.neurons import Neurons, Training
-from measurelp.status import PointKind
-
-_WALL_SLACK = 1e-10
-_IDLE_ROUNDS = 3
+from measurelp.solving.neurons import Neurons, Vector
 
 
-@dataclass
-class _WorkingCell:
-    pattern: NDArray[np.bool_]
-    sign: float
-    walls: set[int]
-    idle: int = 0
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """What one call of a master found.
 
-
-@dataclass
-class RestrictedMaster:
-    """Cells in play, and the cone program over them.
-
-    A cell is a pattern of active rows with a sign of the output weight.  Of the wall
-    inequalities only those nearest to where a cell was entered are imposed at first, and
-    later whatever its weight violates; each row can be imposed once, so this ends.
+    Attributes
+    ----------
+    neurons : Neurons
+    residual : (n,) array
+        Target minus fit: the dual vector of the squared loss.
+    is_settled : bool
+        Whether calling again, with nothing new in play, would change nothing.
+    is_stationary : bool
+        Whether the neurons lie on their faces, converged to rounding.
     """
 
-    training: Training
-    backend: Backend
-    tolerance: float = 1e-10
-    cells: list[_WorkingCell] = field(default_factory=list)
+    neurons: Neurons
+    residual: Vector
+    is_settled: bool
+    is_stationary: bool
 
-    def __post_init__(self) -> None:
-        self._size = np.linalg.norm(self.training.rows, axis=1)
 
-    def holds(self, point: NDArray[np.float64], sign: float) -> bool:
+class Master(Protocol):
+    """The squared loss at a target, over what was put in play."""
+
+    @property
+    def n_cells(self) -> int:
+        """How many cells, or neurons and directions, are in play."""
+        ...
+
+    def holds(self, point: Vector, sign: float) -> bool:
         """Whether a point lies in a closed cell of this sign that is in play."""
-        inner = self.training.rows @ point
-        clear = np.abs(inner) > 1e-9 * self._size * float(np.linalg.norm(point))
-        positive = inner > 0.0
-        return any(
-            cell.sign == sign and not np.any((cell.pattern != positive) & clear)
-            for cell in self.cells
-        )
+        ...
 
-    def add(self, point: NDArray[np.float64], sign: float) -> bool:
-        """Put the cell of a point in play; False if it was."""
-        inner = self.training.rows @ point
-        pattern = inner > 0.0
-        for cell in self.cells:
-            if cell.sign == sign and np.array_equal(cell.pattern, pattern):
-                return False
-        distance = np.abs(inner) / np.where(self._size > 0.0, self._size, np.inf)
-        distance[self._size == 0.0] = np.inf
-        near = np.argsort(distance, kind="stable")[: 3 * self.training.rows.shape[1]]
-        walls = {int(i) for i in near if self._size[i] > 0.0}
-        self.cells.append(_WorkingCell(pattern, sign, walls))
-        return True
+    def add(self, point: Vector, sign: float) -> bool:
+        """Put a direction, or its cell, in play; False if it was."""
+        ...
 
-    def solve(
-        self, target: NDArray[np.float64], lam: float, time_limit: float | None
-    ) -> tuple[Neurons | None, NDArray[np.float64] | None]:
-        """Neurons and residual of the squared loss at ``target``; None where the solver fails."""
-        training = self.training
-        patterns = np.array([cell.pattern for cell in self.cells])
-        signs = np.array([cell.sign for cell in self.cells])
-        walls = [np.array(sorted(cell.walls), dtype=np.intp) for cell in self.cells]
-        program, lift = restricted_program(
-            training.rows, patterns.reshape(len(self.cells), -1), signs, walls,
-            y=target, lam=lam, loss=Squared(),
-            skip_columns=training.skip_columns, n_penalized=training.n_penalized,
-        )  # fmt: skip
-        report = self.backend.solve(program, tolerance=self.tolerance, time_limit=time_limit)
-        dual = lift.dual(report)
-        usable = report.kind in (PointKind.OPTIMAL, PointKind.APPROXIMATE)
-        if not usable or report.x is None:
-            return None, dual
-        return Neurons(lift.weights(report.x), signs, lift.skip(report.x)), dual
-
-    def impose_violated_walls(self, neurons: Neurons) -> int:
-        """Add, for each cell, the rows that its weight violates most; how many were added."""
-        norms = np.linalg.norm(neurons.weights, axis=1)
-        largest = float(norms.max(initial=0.0))
-        most = 2 * self.training.rows.shape[1]
-        added = 0
-        for cell, weight, norm in zip(self.cells, neurons.weights, norms, strict=True):
-            if norm <= 1e-9 * largest:
-                continue
-            inner = self.training.rows @ weight
-            violation = np.where(cell.pattern, -inner, inner)
-            bad = np.flatnonzero(violation > _WALL_SLACK * self._size * largest)
-            bad = bad[[int(i) not in cell.walls for i in bad]] if len(bad) else bad
-            if len(bad) == 0:
-                continue
-            worst = bad[np.argsort(-violation[bad] / self._size[bad], kind="stable")[:most]]
-            cell.walls.update(int(i) for i in worst)
-            added += len(worst)
-        return added
-
-    def drop_idle(self, norms: NDArray[np.float64]) -> None:
-        """Take cells out of play that stayed empty for several rounds, if there are many."""
-        busy = norms > 1e-7 * float(norms.max(initial=0.0))
-        for cell, is_busy in zip(self.cells, busy, strict=True):
-            cell.idle = 0 if is_busy else cell.idle + 1
-        if len(self.cells) > 2 * int(busy.sum()) + 10:
-            self.cells = [cell for cell in self.cells if cell.idle < _IDLE_ROUNDS]
+    def solve(self, target: Vector, lam: float, time_limit: float | None) -> Solved | None:
+        """Neurons and residual at ``target``; None where the master fails."""
+        ...

@@ -42,9 +42,9 @@ def polished(
     for guess in _guesses(training, neurons, dual, basis):
         independent = pruned(training, guess)
         if not training.loss.is_hard_constraint:
-            slider = Slider(training, independent, wall_tolerance=_WALL_TOLERANCES[0])
-            if slider.run() <= _STATIONARY:
-                yield slider.neurons, training.y - training.fit(slider.neurons)
+            slid = Slider(training, basis).slide(independent, wall_tolerance=_WALL_TOLERANCES[0])
+            if slid.error <= _STATIONARY:
+                yield slid.neurons, training.y - training.fit(slid.neurons)
         for wall_tolerance in _WALL_TOLERANCES:
             found = newton_on_faces(
                 training, independent, dual.alpha, wall_tolerance=wall_tolerance

@@ -1,0 +1,126 @@
+"""The conic master: a cone program over a growing set of cells, walls added lazily."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from measurelp.backends import Backend
+from measurelp.problem import Squared
+from measurelp.program import restricted_program
+from measurelp.solving.master import Solved
+from measurelp.solving.neurons import Neurons, Training, Vector
+from measurelp.status import PointKind
+
+_WALL_SLACK = 1e-10
+_IDLE_ROUNDS = 3
+_BUSY = 1e-7
+
+
+@dataclass
+class _WorkingCell:
+    pattern: NDArray[np.bool_]
+    sign: float
+    walls: set[int]
+    idle: int = 0
+
+
+@dataclass
+class ConicMaster:
+    """Cells in play, and the cone program over them.
+
+    A cell is a pattern of active rows with a sign of the output weight.  Of the wall
+    inequalities only those nearest to where a cell was entered are imposed at first, and
+    later whatever its weight violates; each row can be imposed once, so this ends.
+    """
+
+    training: Training
+    backend: Backend
+    tolerance: float = 1e-10
+    cells: list[_WorkingCell] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._size = np.linalg.norm(self.training.rows, axis=1)
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells in play."""
+        return len(self.cells)
+
+    def holds(self, point: Vector, sign: float) -> bool:
+        """Whether a point lies in a closed cell of this sign that is in play."""
+        inner = self.training.rows @ point
+        clear = np.abs(inner) > 1e-9 * self._size * float(np.linalg.norm(point))
+        positive = inner > 0.0
+        return any(
+            cell.sign == sign and not np.any((cell.pattern != positive) & clear)
+            for cell in self.cells
+        )
+
+    def add(self, point: Vector, sign: float) -> bool:
+        """Put the cell of a point in play; False if it was."""
+        inner = self.training.rows @ point
+        pattern = inner > 0.0
+        for cell in self.cells:
+            if cell.sign == sign and np.array_equal(cell.pattern, pattern):
+                return False
+        distance = np.abs(inner) / np.where(self._size > 0.0, self._size, np.inf)
+        distance[self._size == 0.0] = np.inf
+        near = np.argsort(distance, kind="stable")[: 3 * self.training.rows.shape[1]]
+        walls = {int(i) for i in near if self._size[i] > 0.0}
+        self.cells.append(_WorkingCell(pattern, sign, walls))
+        return True
+
+    def solve(self, target: Vector, lam: float, time_limit: float | None) -> Solved | None:
+        """Solve the cone program; walls that its solution violates are added for the next."""
+        training = self.training
+        patterns = np.array([cell.pattern for cell in self.cells])
+        signs = np.array([cell.sign for cell in self.cells])
+        walls = [np.array(sorted(cell.walls), dtype=np.intp) for cell in self.cells]
+        program, lift = restricted_program(
+            training.rows, patterns.reshape(len(self.cells), -1), signs, walls,
+            y=target, lam=lam, loss=Squared(),
+            skip_columns=training.skip_columns, n_penalized=training.n_penalized,
+        )  # fmt: skip
+        report = self.backend.solve(program, tolerance=self.tolerance, time_limit=time_limit)
+        residual = lift.dual(report)
+        usable = report.kind in (PointKind.OPTIMAL, PointKind.APPROXIMATE)
+        if not usable or report.x is None or residual is None:
+            return None
+        neurons = Neurons(lift.weights(report.x), signs, lift.skip(report.x))
+        added = self._impose_violated_walls(neurons)
+        neurons = training.without_far_kinks(neurons)
+        norms = training.norms(neurons.weights)
+        busy = norms > _BUSY * float(norms.max(initial=0.0))
+        self._drop_idle(busy)
+        kept = Neurons(neurons.weights[busy], neurons.signs[busy], neurons.skip)
+        return Solved(kept, residual, is_settled=added == 0, is_stationary=False)
+
+    def _impose_violated_walls(self, neurons: Neurons) -> int:
+        """Add, for each cell, the rows that its weight violates most; how many were added."""
+        norms = np.linalg.norm(neurons.weights, axis=1)
+        largest = float(norms.max(initial=0.0))
+        most = 2 * self.training.rows.shape[1]
+        added = 0
+        for cell, weight, norm in zip(self.cells, neurons.weights, norms, strict=True):
+            if norm <= 1e-9 * largest:
+                continue
+            inner = self.training.rows @ weight
+            violation = np.where(cell.pattern, -inner, inner)
+            bad = np.flatnonzero(violation > _WALL_SLACK * self._size * largest)
+            bad = bad[[int(i) not in cell.walls for i in bad]] if len(bad) else bad
+            if len(bad) == 0:
+                continue
+            worst = bad[np.argsort(-violation[bad] / self._size[bad], kind="stable")[:most]]
+            cell.walls.update(int(i) for i in worst)
+            added += len(worst)
+        return added
+
+    def _drop_idle(self, busy: NDArray[np.bool_]) -> None:
+        """Take cells out of play that stayed empty for several rounds, if there are many."""
+        for cell, is_busy in zip(self.cells, busy, strict=True):
+            cell.idle = 0 if is_busy else cell.idle + 1
+        if len(self.cells) > 2 * int(busy.sum()) + 10:
+            self.cells = [cell for cell in self.cells if cell.idle < _IDLE_ROUNDS]
