@@ -38,11 +38,24 @@ if TYPE_CHECKING:
     from measurelp.measure import AtomicMeasure, Skip
     from measurelp.network import (
         InputScaler,
+        ReluChain,
         ReluNetwork,
+        chain_from_network,
+        chain_from_torch,
         load_network,
         load_scaler,
         measure_from_network,
+        network_from_chain,
         network_from_measure,
+        network_from_onnx,
+        network_from_safetensors,
+        network_from_sklearn,
+        network_from_state_dict,
+        network_from_torch,
+        onnx_from_network,
+        safetensors_from_network,
+        sklearn_from_network,
+        torch_from_network,
     )
     from measurelp.problem import Interpolation, L2Ball, MeasureProblem, ReLU, Squared
     from measurelp.solving import Solution, lam_max, load_solution, solve
@@ -59,8 +72,12 @@ _HOMES = {
     "measurelp.backends": ("cvxpy_from_problem",),
     "measurelp.measure": ("AtomicMeasure", "Skip"),
     "measurelp.network": (
-        "InputScaler", "ReluNetwork", "load_network", "load_scaler", "measure_from_network",
-        "network_from_measure",
+        "InputScaler", "ReluChain", "ReluNetwork", "chain_from_network", "chain_from_torch",
+        "load_network", "load_scaler", "measure_from_network", "network_from_chain",
+        "network_from_measure", "network_from_onnx", "network_from_safetensors",
+        "network_from_sklearn", "network_from_state_dict", "network_from_torch",
+        "onnx_from_network", "safetensors_from_network", "sklearn_from_network",
+        "torch_from_network",
     ),
     "measurelp.certificate": ("Certificate", "certify"),
     "measurelp.solving": ("Solution", "lam_max", "load_solution", "solve"),
@@ -76,11 +93,15 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Arrangement", "AtomicMeasure", "BackendError", "BudgetExceeded", "Cells", "Certificate",
     "Dictionary", "InputScaler", "Interpolation", "InvalidFile", "InvalidProblem", "L2Ball",
-    "MeasureProblem", "MeasurelpError", "MissingDependency", "PointKind", "ReLU",
+    "MeasureProblem", "MeasurelpError", "MissingDependency", "PointKind", "ReLU", "ReluChain",
     "ReluNetwork", "Scope", "Skip", "Solution", "Squared", "Termination", "Verdict",
-    "__version__", "certify", "count_cells", "cvxpy_from_problem", "enumerate_cells", "info",
-    "iter_cells", "lam_max", "load_network", "load_scaler", "load_solution",
-    "measure_from_network", "network_from_measure", "solve",
+    "__version__", "certify", "chain_from_network", "chain_from_torch", "count_cells",
+    "cvxpy_from_problem", "enumerate_cells", "info", "iter_cells", "lam_max", "load_network",
+    "load_scaler", "load_solution", "measure_from_network", "network_from_chain",
+    "network_from_measure", "network_from_onnx", "network_from_safetensors",
+    "network_from_sklearn", "network_from_state_dict", "network_from_torch",
+    "onnx_from_network", "safetensors_from_network", "sklearn_from_network", "solve",
+    "torch_from_network",
 ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from measurelp.certificate.bounds import (
 from measurelp.certificate.certificate import Certificate, relative
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
-from measurelp.network import ReluNetwork, measure_from_network
+from measurelp.network import ReluNetwork, measure_from_network, network_from_candidate
 from measurelp.oracle import Budget, DualFunction, Oracle, OracleReport, choose_oracle
 from measurelp.problem import Interpolation, MeasureProblem, RowSpace, row_space
 from measurelp.status import Scope, Verdict
@@ -31,7 +31,7 @@ DualReport = tuple[NDArray[np.float64], OracleReport]
 
 def certify(
     problem: MeasureProblem,
-    candidate: AtomicMeasure | ReluNetwork,
+    candidate: AtomicMeasure | ReluNetwork | Any,
     *,
     dual: ArrayLike | None = None,
     tol_gap: float = 1e-6,
@@ -50,9 +50,10 @@ def certify(
     Parameters
     ----------
     problem : MeasureProblem
-    candidate : AtomicMeasure or ReluNetwork
+    candidate : AtomicMeasure, ReluNetwork, torch.nn.Module or scikit-learn MLP
         Atoms need not have unit norm.  A network's output bias and skip must fit
-        ``problem.skip``.
+        ``problem.skip``.  A module must be Linear, ReLU, Linear
+        (:func:`measurelp.network_from_torch`), an MLP fitted with one hidden ReLU layer.
     dual : (n,) array_like, optional
         A dual vector to try beside the one that the candidate's fit gives; the better
         bound counts.
@@ -169,12 +170,13 @@ def infeasible_certificate(problem: MeasureProblem, q: NDArray[np.float64]) -> C
 
 def candidate_measure(problem: MeasureProblem, candidate: Any) -> AtomicMeasure:
     """A candidate as a measure with unit atoms in the problem's own weight space."""
-    if isinstance(candidate, ReluNetwork):
-        candidate = measure_from_network(candidate, problem)
+    network = network_from_candidate(candidate)
+    if network is not None:
+        candidate = measure_from_network(network, problem)
     if not isinstance(candidate, AtomicMeasure):
         raise InvalidProblem(
-            "candidate: expected an AtomicMeasure or a ReluNetwork, "
-            f"found {type(candidate).__name__}."
+            "candidate: expected an AtomicMeasure, a ReluNetwork, a torch.nn.Module or a fitted MLP "
+            f"of scikit-learn, found {type(candidate).__name__}."
         )
     width = problem.lifted.shape[1]
     if candidate.atoms.shape[1] != width:

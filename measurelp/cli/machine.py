@@ -13,7 +13,7 @@ from measurelp._version import __version__
 
 _PACKAGES = (
     "numpy", "scipy", "numba", "clarabel", "scs", "highspy", "cvxpy", "threadpoolctl", "click",
-    "rich", "scikit-learn", "torch", "onnx", "matplotlib", "joblib", "dask", "python-flint",
+    "rich", "scikit-learn", "torch", "onnx", "safetensors", "matplotlib", "joblib", "dask", "python-flint",
 )  # fmt: skip
 
 

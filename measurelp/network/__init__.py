@@ -1,5 +1,16 @@
-"""Finite networks: weights and measures, one into the other, and both on disk."""
+"""Finite networks: weights and measures, one into the other, in other libraries and on disk."""
 
+from measurelp.network._onnx import network_from_onnx, onnx_from_network
+from measurelp.network._safetensors import network_from_safetensors, safetensors_from_network
+from measurelp.network._sklearn import network_from_sklearn, sklearn_from_network
+from measurelp.network._torch import (
+    chain_from_torch,
+    network_from_state_dict,
+    network_from_torch,
+    torch_from_network,
+)
+from measurelp.network.candidates import network_from_candidate
+from measurelp.network.chain import ReluChain, chain_from_network, network_from_chain
 from measurelp.network.conversion import measure_from_network, network_from_measure
 from measurelp.network.files import check_new_folder, read_folder, write_folder
 from measurelp.network.input_scaler import InputScaler
@@ -13,7 +24,11 @@ from measurelp.network.weight_files import (
 )
 
 __all__ = [
-    "InputScaler", "ReluNetwork", "check_new_folder", "load_network", "load_scaler",
-    "measure_from_network", "network_from_measure", "network_from_parts", "parts_from_network",
-    "read_folder", "scaler_from_document", "write_folder",
+    "InputScaler", "ReluChain", "ReluNetwork", "chain_from_network", "chain_from_torch",
+    "check_new_folder", "load_network", "load_scaler", "measure_from_network",
+    "network_from_candidate", "network_from_chain", "network_from_measure", "network_from_onnx",
+    "network_from_parts", "network_from_safetensors", "network_from_sklearn",
+    "network_from_state_dict", "network_from_torch", "onnx_from_network", "parts_from_network",
+    "read_folder", "safetensors_from_network", "scaler_from_document", "sklearn_from_network",
+    "torch_from_network", "write_folder",
 ]  # fmt: skip

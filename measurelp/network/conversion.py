@@ -65,7 +65,7 @@ def measure_from_network(
     Parameters
     ----------
     network : ReluNetwork
-        Any two-layer network with one output.
+        Any two-layer network with one output, (k,) or (k, 1).
     problem : MeasureProblem or {"penalized", "none", "free"}, optional
         What the hidden bias and the norm mean.  With a problem, the network must also fit it:
         as many inputs, and no output bias or linear part that the problem's skip has not.
@@ -82,6 +82,17 @@ def measure_from_network(
     InvalidProblem
         If the network is not a candidate of the problem.
     """
+    if network.output_weights.ndim == 2:
+        if network.outputs > 1:
+            raise InvalidProblem(
+                f"network: it has {network.outputs} outputs, but a measure has signed masses, that "
+                "is, one output; certify the outputs one by one."
+            )
+        skip = None if network.skip is None else Skip(network.skip.linear[:, 0])
+        network = replace(
+            network, output_weights=network.output_weights[:, 0],
+            output_bias=np.ravel(network.output_bias)[0], skip=skip,
+        )  # fmt: skip
     if isinstance(problem, MeasureProblem):
         _check_fits(network, problem)
         bias: Bias = problem.bias
@@ -98,7 +109,7 @@ def measure_from_network(
     skip = None
     if unit.skip is not None or unit.output_bias != 0.0:
         linear = np.zeros(unit.d) if unit.skip is None else unit.skip.linear
-        skip = Skip(linear, unit.output_bias)
+        skip = Skip(linear, float(unit.output_bias))
     return AtomicMeasure(atoms, masses, skip)
 
 

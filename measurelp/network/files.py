@@ -32,6 +32,7 @@ from measurelp.errors import InvalidFile
 DOCUMENT_FILE = "measurelp.json"
 ARRAYS_FILE = "arrays.npz"
 FORMAT_VERSION = 1
+MAX_BYTES = 2**30
 _OUR_FILES = {DOCUMENT_FILE, ARRAYS_FILE}
 
 
@@ -213,6 +214,9 @@ def arrays_from_npz(packed: bytes, *, name: str) -> dict[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             arrays = {}
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+            if unpacked > MAX_BYTES:
+                raise ValueError(f"it unpacks to {unpacked:,} bytes, {MAX_BYTES:,} are allowed")
             for entry in archive.namelist():
                 with archive.open(entry) as stream:
                     key = entry.removesuffix(".npy")
@@ -222,6 +226,45 @@ def arrays_from_npz(packed: bytes, *, name: str) -> dict[str, NDArray[Any]]:
         raise InvalidFile(
             f"{name}: not a readable npz archive of plain arrays ({error})."
         ) from None
+
+
+def read_file(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> bytes:
+    """A file's bytes, or InvalidFile if it is missing, unreadable or larger than allowed."""
+    check_file_size(path, max_bytes)
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InvalidFile(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def write_file(path: str | os.PathLike[str], content: bytes, *, overwrite: bool = False) -> None:
+    """Write a file, whole or not at all; InvalidFile if it exists or cannot be written."""
+    target = Path(os.path.abspath(path))
+    if os.path.isdir(target) or (os.path.lexists(target) and not overwrite):
+        raise InvalidFile(
+            f"{path}: exists already and is not overwritten; choose another name or ask for "
+            "overwriting."
+        )
+    scratch = target.parent / f".{target.name}.{uuid.uuid4().hex}.part"
+    try:
+        _write_and_sync(scratch, content)
+        os.replace(scratch, target)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise InvalidFile(f"{path}: cannot be written ({error.strerror}).") from error
+
+
+def check_file_size(path: str | os.PathLike[str], max_bytes: int) -> None:
+    """Raise InvalidFile unless ``path`` is a file of at most ``max_bytes`` bytes."""
+    if not os.path.isfile(path):
+        found = "is not a file" if os.path.exists(path) else "does not exist"
+        raise InvalidFile(f"{path}: {found}.")
+    size = os.path.getsize(path)
+    if size > max_bytes:
+        raise InvalidFile(
+            f"{path}: has {size:,} bytes, more than the {max_bytes:,} allowed; pass a larger "
+            "max_bytes if that is what it should have."
+        )
 
 
 _UNREADABLE = (

@@ -93,11 +93,8 @@ class InputScaler:
         weights = network.hidden_weights / self.scale
         skip, output_bias = network.skip, network.output_bias
         if skip is not None:
-            linear = skip.linear / self.scale
-            skip, output_bias = (
-                replace(skip, linear=linear),
-                output_bias - float(linear @ self.centre),
-            )
+            linear = (skip.linear.T / self.scale).T
+            skip, output_bias = replace(skip, linear=linear), output_bias - self.centre @ linear
         return ReluNetwork(
             weights, network.hidden_bias - weights @ self.centre,
             output_weights=network.output_weights, output_bias=output_bias, skip=skip,

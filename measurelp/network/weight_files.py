@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from measurelp.errors import InvalidFile, InvalidProblem
 from measurelp.measure import Skip
-from measurelp.network.files import arrays_from_npz, read_folder
+from measurelp.network.files import arrays_from_npz, read_file, read_folder
 from measurelp.network.input_scaler import InputScaler
 from measurelp.network.relu_network import ReluNetwork
 from measurelp.problem.measure_problem import Bias
@@ -54,8 +53,8 @@ def network_from_parts(
     if missing:
         raise InvalidFile(
             f"{name}: the array {missing[0]!r} is missing; expected hidden_weights (k, d), "
-            "hidden_bias (k,), output_weights (k,), output_bias () and, optionally, skip_linear "
-            f"(d,), found {', '.join(sorted(arrays)) or 'nothing'}."
+            "hidden_bias (k,), output_weights (k,) or (k, c), output_bias () or (c,) and, optionally, "
+            f"skip_linear (d,) or (d, c), found {', '.join(sorted(arrays)) or 'nothing'}."
         )
     entry = document.get("network", {})
     bias = entry.get("bias", "penalized") if isinstance(entry, Mapping) else None
@@ -63,17 +62,16 @@ def network_from_parts(
         raise InvalidFile(f"{name}: the entry network.bias is {bias!r}.")
     try:
         output_bias = np.asarray(arrays.get("output_bias", 0.0), dtype=np.float64)
-        if output_bias.size != 1:
-            raise InvalidProblem(f"output_bias: expected one number, found {output_bias.shape}.")
         output = np.asarray(arrays["output_weights"], dtype=np.float64)
-        if output.ndim == 2 and 1 in output.shape:
-            output = output.reshape(-1)
         skip = arrays.get("skip_linear", arrays.get("skip"))
         hidden = arrays["hidden_weights"]
+        k = len(hidden)
+        if output.shape in ((k, 1), (1, k)) and output_bias.size == 1:
+            output, output_bias = output.reshape(-1), output_bias.reshape(())
+            skip = None if skip is None else np.ravel(skip)
         hidden_bias = arrays.get("hidden_bias", np.zeros(hidden.shape[:1]))
         return ReluNetwork(
-            hidden, hidden_bias, output_weights=output,
-            output_bias=output_bias.item(),
+            hidden, hidden_bias, output_weights=output, output_bias=output_bias,
             skip=None if skip is None else Skip(np.asarray(skip, dtype=np.float64)),
             bias=cast("Bias", bias),
         )  # fmt: skip
@@ -88,8 +86,8 @@ def load_network(path: str | os.PathLike[str]) -> ReluNetwork:
     ----------
     path
         A folder saved by :meth:`ReluNetwork.save` or :meth:`Solution.save`, or an ``.npz`` file
-        with the arrays hidden_weights (k, d), hidden_bias (k,), output_weights (k,),
-        output_bias () and optionally skip_linear (d,).  An npz does not say whether the hidden
+        with the arrays hidden_weights (k, d), hidden_bias (k,), output_weights (k,) or (k, c),
+        output_bias () or (c,) and optionally skip_linear (d,) or (d, c).  An npz does not say whether the hidden
         bias is penalised; the problem that the network is held against does.
 
     Raises
@@ -100,12 +98,7 @@ def load_network(path: str | os.PathLike[str]) -> ReluNetwork:
     if os.path.isdir(path):
         document, arrays = read_folder(path, kind=("network", "solution"))
         return network_from_parts(document, arrays, name=str(path))
-    try:
-        packed = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise InvalidFile(f"{path}: does not exist.") from None
-    except OSError as error:
-        raise InvalidFile(f"{path}: cannot be read ({error}).") from None
+    packed = read_file(path)
     return network_from_parts({}, arrays_from_npz(packed, name=str(path)), name=str(path))
 
 
