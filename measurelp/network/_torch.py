@@ -60,13 +60,6 @@ def network_from_torch(module: Any, *, bias: Bias | None = None) -> ReluNetwork:
         If the module is not provably of this form; the message says what was found.
     MissingDependency
         Without torch.
-
-    Examples
-    --------
-    >>> from torch import nn  # doctest: +SKIP
-    >>> network_from_torch(nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1)))
-    ... # doctest: +SKIP
-    ReluNetwork(3 inputs, 8 neurons, bias=penalized, path norm ...)
     """
     return traced_torch(module).network(bias)
 

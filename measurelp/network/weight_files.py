@@ -66,7 +66,7 @@ def network_from_parts(
         skip = arrays.get("skip_linear", arrays.get("skip"))
         hidden = arrays["hidden_weights"]
         k = len(hidden)
-        if output.shape in ((k, 1), (1, k)) and output_bias.size == 1:
+        if output.shape in ((k,), (k, 1), (1, k)) and output_bias.size == 1:
             output, output_bias = output.reshape(-1), output_bias.reshape(())
             skip = None if skip is None else np.ravel(skip)
         hidden_bias = arrays.get("hidden_bias", np.zeros(hidden.shape[:1]))
