@@ -44,7 +44,9 @@ _SEED = 20260101
 _FIRST_PENALTY = 1e-2
 _LEAST_PENALTY = 1e-5
 _IDLE_ROUNDS = 15
-_PATIENCE = 8  # rounds without headway before sliding is given up
+_FINE = 1e-3  # of the gap asked for: how finely the oracle looks, which hardly costs more
+# Sliding is given up after so many rounds without headway, or calls that did not converge.
+_PATIENCE, _MOST_FAILURES = 8, 2
 
 
 @dataclass
@@ -120,27 +122,26 @@ class CellGeneration:
         return self._wrap(measure, certificate, termination, why)
 
     def _certificate(self, measure: AtomicMeasure, termination: Termination) -> Certificate:
-        """Certify what is returned, with its own dual vector and the best one of the loop."""
-        problem = self.problem
+        """Certify what is returned, by the best proof of the loop or by its own dual vector."""
+        problem, tol_gap = self.problem, self.tol_gap
         current = evaluate(problem, measure)
+        proofs = [] if self.proof is None else [self.proof]
+        if proofs:
+            certificate = certificate_from_reports(problem, current, proofs, tol_gap=tol_gap)
+            if certificate.is_optimal:
+                return certificate
         alpha = problem.loss.dual_from_fit(current.fit, problem.y)
         if alpha is not None:
             alpha = without_skip(alpha, self.basis)
-        elif self.proof is not None:
-            alpha = self.proof[0]
         else:
-            alpha = self.multipliers
+            alpha = proofs[0][0] if proofs else self.multipliers
         budget = Budget(self._certificate_deadline(termination), DEFAULT_NODES)
         report = self.oracle.maximise(
-            DualFunction(problem, self.space, alpha), tolerance=1e-10,
+            DualFunction(problem, self.space, alpha), tolerance=_FINE * tol_gap,
             starts=self._directions(), budget=budget,
         )  # fmt: skip
-        reports = [(alpha, report)]
-        certificate = certificate_from_reports(problem, current, reports, tol_gap=self.tol_gap)
-        if certificate.is_optimal or self.proof is None:
-            return certificate
-        reports.append(self.proof)
-        return certificate_from_reports(problem, current, reports, tol_gap=self.tol_gap)
+        reports = [(alpha, report), *proofs]
+        return certificate_from_reports(problem, current, reports, tol_gap=tol_gap)
 
     # -- the loop -----------------------------------------------------------------------
 
@@ -194,9 +195,11 @@ class CellGeneration:
             alpha = solved.residual
             self._offer(solved.neurons)
             self._report("generating cells")
+            if self._gives_up_sliding(solved.neurons):
+                continue
             if self._price(alpha, solved.neurons.weights, level=price_level):
                 continue
-            if self._gives_up_sliding(solved.neurons) or not solved.is_settled:
+            if not solved.is_settled:
                 continue
             if not solved.is_stationary:
                 better = self._polish(solved.neurons, alpha)
@@ -215,7 +218,7 @@ class CellGeneration:
             self.watched, self.headway = self.best_value, self.rounds
         if not isinstance(master, SlidingMaster):
             return False
-        if not master.is_stuck and self.rounds - self.headway < _PATIENCE:
+        if master.failures < _MOST_FAILURES and self.rounds - self.headway < _PATIENCE:
             return False
         self.master = ConicMaster(self.training, self.backend)
         for weight, sign in zip(neurons.weights, neurons.signs, strict=True):
@@ -248,30 +251,26 @@ class CellGeneration:
 
     def _prove(self, alpha: NDArray[np.float64]) -> Termination | None:
         """Ask the oracle; None when it put new cells in play."""
-        limit = self.problem.lam
-        level = limit * (1.0 + 0.1 * self.tol_gap)
+        level = self.problem.lam * (1.0 + _FINE * self.tol_gap)
         dual = DualFunction(self.problem, self.space, alpha)
-        starts = self._directions()
-        budget = Budget(self.deadline, DEFAULT_NODES)
         self._report("proving")
-        # Coarsely first: a clear violation need not be located to the last digit.
-        for tolerance in (1e-2, 1e-10):
-            began = time.perf_counter()
-            report = self.oracle.maximise(
-                dual, level=level, tolerance=tolerance, starts=starts, budget=budget
-            )
-            self.oracle_calls += 1
-            self.oracle_seconds += time.perf_counter() - began
-            if report.scope is Scope.COMPLETE:
-                value, _ = dual_bound(self.problem, alpha, report.upper, self.best_value)
-                if value > self.bound:
-                    self.bound, self.proof = value, (alpha, report)
-            if relative(self.best_value - self.bound, self.best_value, self.bound) <= self.tol_gap:
-                return Termination.CONVERGED
-            if self._add_cells(report.peaks, report.peak_values, most=2 * _MOST_NEW_CELLS):
-                return None
-            if report.termination is not Termination.CONVERGED:
-                return report.termination
+        began = time.perf_counter()
+        report = self.oracle.maximise(
+            dual, level=level, tolerance=_FINE * self.tol_gap, starts=self._directions(),
+            budget=Budget(self.deadline, DEFAULT_NODES),
+        )  # fmt: skip
+        self.oracle_calls += 1
+        self.oracle_seconds += time.perf_counter() - began
+        if report.scope is Scope.COMPLETE:
+            value, _ = dual_bound(self.problem, alpha, report.upper, self.best_value)
+            if value > self.bound:
+                self.bound, self.proof = value, (alpha, report)
+        if relative(self.best_value - self.bound, self.best_value, self.bound) <= self.tol_gap:
+            return Termination.CONVERGED
+        if self._add_cells(report.peaks, report.peak_values, most=2 * _MOST_NEW_CELLS):
+            return None
+        if report.termination is not Termination.CONVERGED:
+            return report.termination
         return Termination.STALLED
 
     # -- pieces ---------------------------------------------------------------------------
@@ -291,9 +290,8 @@ class CellGeneration:
     ) -> int:
         added = 0
         for peak, value in zip(peaks, values, strict=True):
-            sign = math.copysign(1.0, value)
-            if added < most and not self.master.holds(peak, sign):
-                added += self.master.add(peak, sign)
+            if added < most:
+                added += self.master.add(peak, math.copysign(1.0, value))
         return added
 
     def _polish(self, neurons: Neurons, alpha: NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -374,6 +372,7 @@ class CellGeneration:
     ) -> Solution:
         stats: dict[str, Any] = {
             "rounds": self.rounds, "cells": self.master.n_cells, "oracle": self.oracle.name,
+            "master": self.master.name,
             "oracle_why": why, "oracle_calls": self.oracle_calls, "backend": self.backend.name,
             "rank": self.space.rank, "seconds": time.perf_counter() - self.began,
             "seconds_oracle": self.oracle_seconds, "seconds_master": self.master_seconds,

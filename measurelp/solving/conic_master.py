@@ -41,6 +41,8 @@ class ConicMaster:
     tolerance: float = 1e-10
     cells: list[_WorkingCell] = field(default_factory=list)
 
+    name = "conic"
+
     def __post_init__(self) -> None:
         self._size = np.linalg.norm(self.training.rows, axis=1)
 
@@ -49,22 +51,13 @@ class ConicMaster:
         """Number of cells in play."""
         return len(self.cells)
 
-    def holds(self, point: Vector, sign: float) -> bool:
-        """Whether a point lies in a closed cell of this sign that is in play."""
-        inner = self.training.rows @ point
-        clear = np.abs(inner) > 1e-9 * self._size * float(np.linalg.norm(point))
-        positive = inner > 0.0
-        return any(
-            cell.sign == sign and not np.any((cell.pattern != positive) & clear)
-            for cell in self.cells
-        )
-
     def add(self, point: Vector, sign: float) -> bool:
-        """Put the cell of a point in play; False if it was."""
+        """Put the cell of a point in play; False if the point is in a closed cell that is."""
         inner = self.training.rows @ point
         pattern = inner > 0.0
+        clear = np.abs(inner) > 1e-9 * self._size * float(np.linalg.norm(point))
         for cell in self.cells:
-            if cell.sign == sign and np.array_equal(cell.pattern, pattern):
+            if cell.sign == sign and not np.any((cell.pattern != pattern) & clear):
                 return False
         distance = np.abs(inner) / np.where(self._size > 0.0, self._size, np.inf)
         distance[self._size == 0.0] = np.inf

@@ -39,16 +39,17 @@ class Master(Protocol):
     """The squared loss at a target, over what was put in play."""
 
     @property
+    def name(self) -> str:
+        """The word for statistics."""
+        ...
+
+    @property
     def n_cells(self) -> int:
         """How many cells, or neurons and directions, are in play."""
         ...
 
-    def holds(self, point: Vector, sign: float) -> bool:
-        """Whether a point lies in a closed cell of this sign that is in play."""
-        ...
-
     def add(self, point: Vector, sign: float) -> bool:
-        """Put a direction, or its cell, in play; False if it was."""
+        """Put a direction, or its cell, in play; False if it was already."""
         ...
 
     def solve(self, target: Vector, lam: float, time_limit: float | None) -> Solved | None:

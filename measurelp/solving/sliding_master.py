@@ -11,7 +11,7 @@ from measurelp.solving.master import Solved
 from measurelp.solving.neurons import Matrix, Neurons, Training, Vector
 from measurelp.solving.sliding import Slider
 
-_LOOSE, _LOOSE_STEPS = 1e-3, 60
+_LOOSE_STEPS = 60
 _TIGHT, _TIGHT_STEPS = 1e-12, 200
 STATIONARY = 1e-8
 _SWEEPS = 200
@@ -25,15 +25,18 @@ class SlidingMaster:
     out useless ones, and all neurons slide: loosely while directions keep coming, to rounding
     when none came.
 
-    ``is_stuck`` says that the neurons do not become stationary (near interpolation, kinks
-    change sides within a step).
+    Near interpolation kinks change sides within a step and neurons may not become stationary:
+    ``failures`` counts the calls after which they were not.
     """
 
     training: Training
     basis: Matrix
     neurons: Neurons = field(init=False)
     candidates: list[tuple[Vector, float]] = field(default_factory=list)
-    is_stuck: bool = False
+    loose: float = 1e-3
+    failures: int = 0
+
+    name = "sliding"
 
     def __post_init__(self) -> None:
         training = self.training
@@ -41,24 +44,12 @@ class SlidingMaster:
             np.zeros((0, training.rows.shape[1])), np.zeros(0),
             np.zeros(training.skip_columns.shape[1]),
         )  # fmt: skip
-        self._size = np.linalg.norm(training.rows, axis=1)
         self._slider = Slider(training, self.basis)
 
     @property
     def n_cells(self) -> int:
         """Number of neurons and directions in play."""
         return len(self.neurons) + len(self.candidates)
-
-    def holds(self, point: Vector, sign: float) -> bool:
-        """Whether a point lies in the closed cell of a neuron of this sign."""
-        neurons = self.neurons
-        of_sign = neurons.weights[neurons.signs == sign]
-        if not len(of_sign):
-            return False
-        inner = self.training.rows @ np.vstack([of_sign, point]).T
-        scale = self._size[:, None] * np.linalg.norm(np.vstack([of_sign, point]), axis=1)
-        side = np.where(np.abs(inner) > 1e-9 * scale, np.sign(inner), 0.0)
-        return bool(np.any(np.all(side[:, :-1] * side[:, -1:] >= 0.0, axis=0)))
 
     def add(self, point: Vector, sign: float) -> bool:
         """Let a direction enter at the next solve."""
@@ -67,17 +58,17 @@ class SlidingMaster:
 
     def solve(self, target: Vector, lam: float, time_limit: float | None) -> Solved | None:
         """Slide; ``time_limit`` is not looked at, a call being short."""
-        is_new = bool(self.candidates)
-        if is_new:
+        tolerance, max_steps = _TIGHT, _TIGHT_STEPS
+        if self.candidates:
             self._insert(target, lam)
+            tolerance, max_steps = self.loose, _LOOSE_STEPS
         slid = self._slider.slide(
-            self.neurons, y=target, lam=lam,
-            tolerance=_LOOSE if is_new else _TIGHT,
-            max_steps=_LOOSE_STEPS if is_new else _TIGHT_STEPS,
-        )  # fmt: skip
+            self.neurons, y=target, lam=lam, tolerance=tolerance, max_steps=max_steps
+        )
+        if slid.steps == 0:  # new directions bring so little that it is within the tolerance
+            self.loose = max(1e-3 * self.loose, _TIGHT)
         self.neurons = self.training.without_far_kinks(slid.neurons)
-        if not is_new:
-            self.is_stuck = slid.error > STATIONARY
+        self.failures += slid.error > max(tolerance, STATIONARY)
         return Solved(
             self.neurons, target - self.training.fit(self.neurons),
             is_settled=slid.error <= STATIONARY, is_stationary=slid.error <= STATIONARY,
