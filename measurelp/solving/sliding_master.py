@@ -11,8 +11,8 @@ from measurelp.solving.master import Solved
 from measurelp.solving.neurons import Matrix, Neurons, Training, Vector
 from measurelp.solving.sliding import Slider
 
-_LOOSE_STEPS = 60
-_TIGHT, _TIGHT_STEPS = 1e-12, 200
+_TIGHT = 1e-12
+_LOOSE_STEPS, _TIGHT_STEPS = 40, 100  # a coordinate: walls are found a few at a time
 STATIONARY = 1e-8
 _SWEEPS = 200
 
@@ -58,10 +58,10 @@ class SlidingMaster:
 
     def solve(self, target: Vector, lam: float, time_limit: float | None) -> Solved | None:
         """Slide; ``time_limit`` is not looked at, a call being short."""
-        tolerance, max_steps = _TIGHT, _TIGHT_STEPS
+        tolerance, max_steps = _TIGHT, _TIGHT_STEPS * self.training.rows.shape[1]
         if self.candidates:
             self._insert(target, lam)
-            tolerance, max_steps = self.loose, _LOOSE_STEPS
+            tolerance, max_steps = self.loose, _LOOSE_STEPS * self.training.rows.shape[1]
         slid = self._slider.slide(
             self.neurons, y=target, lam=lam, tolerance=tolerance, max_steps=max_steps
         )
