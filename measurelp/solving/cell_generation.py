@@ -39,6 +39,7 @@ from measurelp.solving.solution import Solution
 from measurelp.status import Scope, Termination, Verdict
 
 _MOST_NEW_CELLS = 15
+_DEAR_RANK = 5  # from here on the oracle is dear, and ascent is tried harder before it
 _SEED = 20260101
 # Interpolation: the proximal parameter, in units of the lam from which zero is optimal.
 _FIRST_PENALTY = 1e-2
@@ -201,6 +202,10 @@ class CellGeneration:
                 continue
             if not solved.is_settled:
                 continue
+            if self.space.n_penalized >= _DEAR_RANK and self._price(
+                alpha, solved.neurons.weights, level=price_level, thoroughly=True
+            ):
+                continue
             if not solved.is_stationary:
                 better = self._polish(solved.neurons, alpha)
                 if better is not None:
@@ -275,12 +280,20 @@ class CellGeneration:
 
     # -- pieces ---------------------------------------------------------------------------
 
-    def _price(self, alpha: NDArray[np.float64], starts: NDArray[np.float64], level: float) -> int:
+    def _price(
+        self,
+        alpha: NDArray[np.float64],
+        starts: NDArray[np.float64],
+        *,
+        level: float,
+        thoroughly: bool = False,
+    ) -> int:
         began = time.perf_counter()
         dual = DualFunction(self.problem, self.space, alpha)
         peaks, values = priced_peaks(
-            dual, starts, level=level, rng=self.rng, n_most=4 * _MOST_NEW_CELLS
-        )
+            dual, starts, level=level, rng=self.rng, n_most=4 * _MOST_NEW_CELLS,
+            thoroughly=thoroughly,
+        )  # fmt: skip
         added = self._add_cells(peaks, values, most=_MOST_NEW_CELLS)
         self.pricing_seconds += time.perf_counter() - began
         return added

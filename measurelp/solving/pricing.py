@@ -10,6 +10,7 @@ from measurelp.oracle.ascent import climbed
 from measurelp.oracle.base import distinct_peaks
 
 _RANDOM_STARTS = 40
+_THOROUGH = 10
 _MOST_CLIMBS, _LEAST_CLIMBS, _CLIMBED_ROWS = 40, 8, 200_000
 
 
@@ -20,19 +21,27 @@ def priced_peaks(
     level: float,
     rng: np.random.Generator,
     n_most: int,
+    thoroughly: bool = False,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Local maxima of |eta| above ``level``, highest first, in row-space coordinates.
 
     Climbs, for each sign of eta, from the most promising among the given coordinates
-    (k, r), the same perturbed a little and much, and random directions.
+    (k, r), the same perturbed a little and much, and random directions; ``thoroughly`` takes
+    many more of each.
     """
+    more = _THOROUGH if thoroughly else 1
     r = dual.space.rank
     known = starts / np.linalg.norm(starts, axis=1)[:, None]
-    shaken = [known + rng.standard_normal(known.shape) * size / np.sqrt(r) for size in (0.1, 0.4)]
-    points = np.vstack([known, *shaken, _random_directions(dual, rng)])
+    shaken = [
+        known + rng.standard_normal(known.shape) * size / np.sqrt(r)
+        for size in (0.1, 0.4) * more
+    ]
+    points = np.vstack([known, *shaken, _random_directions(dual, more * _RANDOM_STARTS, rng)])
     points = points / dual.space.norms(points)[:, None]
     eta = dual.values(points)
-    climbs = min(_MOST_CLIMBS, max(_LEAST_CLIMBS, _CLIMBED_ROWS // len(dual.space.distinct)))
+    climbs = more * min(
+        _MOST_CLIMBS, max(_LEAST_CLIMBS, _CLIMBED_ROWS // len(dual.space.distinct))
+    )
     highest, lowest = np.argsort(-eta)[:climbs], np.argsort(eta)[:climbs]
     signs = np.repeat([1.0, -1.0], [len(highest), len(lowest)])
     found = climbed(dual, points[np.concatenate([highest, lowest])], signs)
@@ -40,11 +49,13 @@ def priced_peaks(
     return peaks[:n_most], values[:n_most]
 
 
-def _random_directions(dual: DualFunction, rng: np.random.Generator) -> NDArray[np.float64]:
+def _random_directions(
+    dual: DualFunction, count: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """Random directions; with a free bias their kinks fall among the data."""
-    directions = rng.standard_normal((_RANDOM_STARTS, dual.space.rank))
+    directions = rng.standard_normal((count, dual.space.rank))
     if dual.space.has_free_bias:
         linear = directions[:, :-1]
-        chosen = dual.space.rows[rng.integers(len(dual.space.rows), size=_RANDOM_STARTS)]
+        chosen = dual.space.rows[rng.integers(len(dual.space.rows), size=count)]
         directions[:, -1] = -np.einsum("ij,ij->i", linear, chosen[:, :-1]) / dual.space.bias_scale
     return directions
