@@ -37,9 +37,11 @@ if TYPE_CHECKING:
     )
     from measurelp.measure import AtomicMeasure, Skip
     from measurelp.network import (
+        BalanceReport,
         InputScaler,
         ReluChain,
         ReluNetwork,
+        balance_report,
         chain_from_network,
         chain_from_torch,
         load_network,
@@ -53,7 +55,11 @@ if TYPE_CHECKING:
         network_from_state_dict,
         network_from_torch,
         onnx_from_network,
+        prune_network,
+        rebalance,
         safetensors_from_network,
+        share_neurons,
+        sharing_radius,
         sklearn_from_network,
         torch_from_network,
     )
@@ -72,11 +78,12 @@ _HOMES = {
     "measurelp.backends": ("cvxpy_from_problem",),
     "measurelp.measure": ("AtomicMeasure", "Skip"),
     "measurelp.network": (
-        "InputScaler", "ReluChain", "ReluNetwork", "chain_from_network", "chain_from_torch",
-        "load_network", "load_scaler", "measure_from_network", "network_from_chain",
-        "network_from_measure", "network_from_onnx", "network_from_safetensors",
-        "network_from_sklearn", "network_from_state_dict", "network_from_torch",
-        "onnx_from_network", "safetensors_from_network", "sklearn_from_network",
+        "BalanceReport", "InputScaler", "ReluChain", "ReluNetwork", "balance_report",
+        "chain_from_network", "chain_from_torch", "load_network", "load_scaler",
+        "measure_from_network", "network_from_chain", "network_from_measure", "network_from_onnx",
+        "network_from_safetensors", "network_from_sklearn", "network_from_state_dict",
+        "network_from_torch", "onnx_from_network", "prune_network", "rebalance",
+        "safetensors_from_network", "share_neurons", "sharing_radius", "sklearn_from_network",
         "torch_from_network",
     ),
     "measurelp.certificate": ("Certificate", "certify"),
@@ -91,17 +98,18 @@ _HOMES = {
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Arrangement", "AtomicMeasure", "BackendError", "BudgetExceeded", "Cells", "Certificate",
-    "Dictionary", "InputScaler", "Interpolation", "InvalidFile", "InvalidProblem", "L2Ball",
-    "MeasureProblem", "MeasurelpError", "MissingDependency", "PointKind", "ReLU", "ReluChain",
-    "ReluNetwork", "Scope", "Skip", "Solution", "Squared", "Termination", "Verdict",
-    "__version__", "certify", "chain_from_network", "chain_from_torch", "count_cells",
-    "cvxpy_from_problem", "enumerate_cells", "info", "iter_cells", "lam_max", "load_network",
-    "load_scaler", "load_solution", "measure_from_network", "network_from_chain",
-    "network_from_measure", "network_from_onnx", "network_from_safetensors",
-    "network_from_sklearn", "network_from_state_dict", "network_from_torch",
-    "onnx_from_network", "safetensors_from_network", "sklearn_from_network", "solve",
-    "torch_from_network",
+    "Arrangement", "AtomicMeasure", "BackendError", "BalanceReport", "BudgetExceeded", "Cells",
+    "Certificate", "Dictionary", "InputScaler", "Interpolation", "InvalidFile",
+    "InvalidProblem", "L2Ball", "MeasureProblem", "MeasurelpError", "MissingDependency",
+    "PointKind", "ReLU", "ReluChain", "ReluNetwork", "Scope", "Skip", "Solution", "Squared",
+    "Termination", "Verdict", "__version__", "balance_report", "certify", "chain_from_network",
+    "chain_from_torch", "count_cells", "cvxpy_from_problem", "enumerate_cells", "info",
+    "iter_cells", "lam_max", "load_network", "load_scaler", "load_solution",
+    "measure_from_network", "network_from_chain", "network_from_measure", "network_from_onnx",
+    "network_from_safetensors", "network_from_sklearn", "network_from_state_dict",
+    "network_from_torch", "onnx_from_network", "prune_network", "rebalance",
+    "safetensors_from_network", "share_neurons", "sharing_radius", "sklearn_from_network",
+    "solve", "torch_from_network",
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 import os
 import sys
@@ -131,6 +132,43 @@ def torch_from_network(
         matrix = network.skip.linear.reshape(network.d, -1).T
         return SkipNetwork(hidden, output, linear(matrix, None))
     return torch.nn.Sequential(OrderedDict(hidden=hidden, relu=torch.nn.ReLU(), output=output))
+
+
+def torch_with_chain(module: Any, chain: ReluChain, *, in_place: bool = False) -> Any:
+    """A copy of a module, or the module itself, with the weights of ``chain`` in its layers.
+
+    Widths may be smaller than the module's.  Types and devices of the layers stay.
+
+    Raises
+    ------
+    InvalidProblem
+        If the module is not Linear, ReLU, ..., Linear, or two of its layers share weights.
+    """
+    torch = require("torch", extra="torch")
+    names = [layer.name for layer in traced_torch(module).dense]
+    weights = {id(module.get_submodule(name).weight) for name in names}
+    if len(weights) < len(names):
+        raise InvalidProblem("module: two of its layers share their weights; untie them first.")
+    result = module if in_place else copy.deepcopy(module)
+    for name, weight, constant in zip(names, chain.weights, chain.biases, strict=True):
+        put_weights(torch, result.get_submodule(name), weight, constant)
+    return result
+
+
+def put_weights(torch: Any, layer: Any, weight: Matrix, constant: Matrix) -> None:
+    """Give a Linear new weights, in its own type and on its device; a missing bias stays missing."""
+    layer.out_features, layer.in_features = weight.shape
+
+    def renewed(parameter: Any, array: Matrix) -> Any:
+        tensor = torch.tensor(array, dtype=parameter.dtype, device=parameter.device)
+        if tensor.shape != parameter.shape:
+            return torch.nn.Parameter(tensor, requires_grad=parameter.requires_grad)
+        with torch.no_grad():
+            return parameter.copy_(tensor)  # the same object, which an optimiser may know
+
+    layer.weight = renewed(layer.weight, weight)
+    if layer.bias is not None:
+        layer.bias = renewed(layer.bias, constant)
 
 
 def network_from_state_dict(
