@@ -11,7 +11,8 @@ from measurelp.oracle.base import distinct_peaks
 
 _RANDOM_STARTS = 40
 _THOROUGH = 10
-_MOST_CLIMBS, _LEAST_CLIMBS, _CLIMBED_ROWS = 40, 8, 200_000
+_MOST_CLIMBS, _LEAST_CLIMBS, _CLIMBED_ROWS = 40, 4, 40_000
+_NEAR = 0.98
 
 
 def priced_peaks(
@@ -42,11 +43,28 @@ def priced_peaks(
     climbs = more * min(
         _MOST_CLIMBS, max(_LEAST_CLIMBS, _CLIMBED_ROWS // len(dual.space.distinct))
     )
-    highest, lowest = np.argsort(-eta)[:climbs], np.argsort(eta)[:climbs]
+    highest = _spread(points, np.argsort(-eta, kind="stable"), climbs)
+    lowest = _spread(points, np.argsort(eta, kind="stable"), climbs)
     signs = np.repeat([1.0, -1.0], [len(highest), len(lowest)])
     found = climbed(dual, points[np.concatenate([highest, lowest])], signs)
     peaks, values = distinct_peaks(found, dual.values(found), level)
     return peaks[:n_most], values[:n_most]
+
+
+def _spread(
+    points: NDArray[np.float64], order: NDArray[np.intp], count: int
+) -> NDArray[np.intp]:
+    """The first ``count`` in order; where few are wanted, only those away from earlier ones."""
+    if count >= _MOST_CLIMBS:
+        return order[:count]
+    directions = points / np.linalg.norm(points, axis=1)[:, None]
+    chosen: list[int] = []
+    for k in order:
+        if not np.any(directions[chosen] @ directions[k] > _NEAR):
+            chosen.append(int(k))
+        if len(chosen) == count:
+            break
+    return np.array(chosen, dtype=np.intp)
 
 
 def _random_directions(
