@@ -27,14 +27,15 @@ def check(family, bias, skip, seed) -> None:
     X, alpha = draw(family, seed)
     dual = functions.dual_function(X, alpha, bias, skip)
     exact = brute.supremum(X, dual.alpha, bias)
+    # Where the skip explains alpha only its rounding is left, see test_scales below.
+    is_rounding = np.abs(dual.alpha).max() <= 1e-9 * np.abs(alpha).max()
+    tight = 1e-7 if family in TIGHT and not is_rounding else None
     reports = {}
     for name, oracle in functions.able(dual).items():
         reports[name] = oracle.maximise(dual, tolerance=1e-10, budget=Budget(nodes=20_000))
         try:
             assert reports[name].scope is mlp.Scope.COMPLETE
-            functions.assert_proved(
-                dual, reports[name], exact=exact, tight=1e-7 if family in TIGHT else None
-            )
+            functions.assert_proved(dual, reports[name], exact=exact, tight=tight)
         except AssertionError as error:
             raise AssertionError(f"{name}, seed {seed}: {error}") from error
     functions.assert_agree(dual, reports)
@@ -93,6 +94,25 @@ def test_rows_that_do_not_count(bias):
         for dual in (padded, silent):
             other = oracle.maximise(dual, tolerance=1e-10)
             functions.assert_agree(dual, {f"{name} plain": one, f"{name} padded": other})
+
+
+SCALE_DEPENDENT = pytest.mark.xfail(
+    strict=True, reason="absolute thresholds: converged brackets of tiny functions are some % wide"
+)
+
+
+@pytest.mark.parametrize("power", [-190, -60, 60, 190])
+@pytest.mark.parametrize("name", ["angles", "signs", "cones", "cells"])
+def test_scales(name, power, request):
+    """A power of two in alpha scales a bracket and nothing else."""
+    if name in ("cones", "cells") and power < 0:
+        request.applymarker(SCALE_DEPENDENT)
+    X, alpha = np.array([[-1.0, -1.0], [1.0, 1.0], [2.0, 0.0]]), np.array([-0.4, 0.0, 1.0])
+    dual = functions.dual_function(X, np.ldexp(alpha, power))
+    report = functions.able(dual)[name].maximise(dual, tolerance=1e-10)
+    exact = np.ldexp(brute.supremum(X, alpha), power)
+    functions.assert_proved(dual, report, exact=exact)
+    assert report.upper <= report.lower * (1 + 1e-9)
 
 
 def test_the_checks_fail_when_they_should():
