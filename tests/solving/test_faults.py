@@ -429,10 +429,10 @@ def environment():
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_real_signals():
-    """SIGINT from outside at random moments of 40 solves in a row."""
+    """SIGINT from outside at random moments of 24 solves in a row."""
     rng = np.random.default_rng(0)
     process = subprocess.Popen(
-        [sys.executable, "-c", SOLVES, "3", "40"], env=environment(), text=True,
+        [sys.executable, "-c", SOLVES, "3", "24"], env=environment(), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -446,9 +446,9 @@ def test_real_signals():
     assert process.returncode == 0, err
     lines = [json.loads(line) for line in out.splitlines()]
     answers = [line for line in lines if "dual" in line]
-    assert len(lines) == 40
+    assert len(lines) == 24
     # Without an answer only where nothing had been reported yet, see test_ctrl_c_at_any_moment.
-    assert len(answers) >= 20
+    assert len(answers) >= 12
     assert any(line["termination"] == "INTERRUPTED" for line in answers)
     for line in answers:
         assert line["dual"] <= high * (1 + 1e-9)
@@ -478,7 +478,9 @@ def what_it_says(process):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-@pytest.mark.parametrize("delay", [0.05, 0.3, 0.6, 1.2])
+@pytest.mark.parametrize(
+    "delay", [0.1, 0.7, *(pytest.param(t, marks=pytest.mark.slow) for t in (0.02, 0.05, 0.3, 1.5))]
+)
 def test_the_command_interrupted(delay, tmp_path):
     """Ctrl-C: code 4, no traceback; what is printed is whole, and what is saved can be loaded."""
     table = ROOT / "examples" / "diabetes.csv"

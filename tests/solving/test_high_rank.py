@@ -19,7 +19,7 @@ from measurelp.cli.app import app
 from solving import checks
 
 ROOT = Path(mlp.__file__).parent.parent
-HANG = 60.0  # seconds past a limit that nothing takes, unless it hangs
+HANG = 300.0  # seconds past a limit that nothing takes unless it hangs, compiling included
 
 
 def orthogonal(d, seed, *, ratio=0.05):
