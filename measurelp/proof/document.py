@@ -1,0 +1,234 @@
+"""From a candidate and its dual vector to a proof file, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import uuid
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from measurelp import check_proof
+from measurelp.certificate import Certificate
+from measurelp.errors import BudgetExceeded, InvalidFile, InvalidProblem
+from measurelp.network import ReluNetwork
+from measurelp.problem import MeasureProblem, row_space
+from measurelp.proof.cover import record_cover
+from measurelp.proof.exact import exact_dual, rationals
+from measurelp.status import Verdict
+
+DEFAULT_RECORDS = 400_000
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a proof file states, as read off the checker's own statement.
+
+    Attributes
+    ----------
+    path : Path
+    primal_value : float
+        Upper bound of the network's objective.
+    dual_value : float
+        Lower bound of every network's objective.
+    gap : float
+        What the first is proved to exceed the second by, at most.
+    misfit : float or None
+        For interpolation, by how much the network may miss a target.
+    data_sha256, statement_sha256 : str
+        Digests of the data, and of problem, network and claim; ``measurelp check`` prints them.
+    records, size : int
+        Records of the covers, bytes of the file.
+    """
+
+    path: Path
+    primal_value: float
+    dual_value: float
+    gap: float
+    misfit: float | None
+    data_sha256: str
+    statement_sha256: str
+    records: int
+    size: int
+
+
+def write_proof(
+    path: str | os.PathLike[str],
+    problem: MeasureProblem,
+    network: ReluNetwork,
+    certificate: Certificate,
+    *,
+    max_records: int = DEFAULT_RECORDS,
+    overwrite: bool = False,
+) -> Proof:
+    r"""Write a proof that a network is optimal, for ``measurelp check`` and every sceptic.
+
+    The dual vector of the certificate is made exact: orthogonal to the skip and scaled so that
+    :math:`|\eta|` stays a little below lam; how much below is half of what the certificate's
+    gap leaves of its ``tol_gap``.  Then weight space is covered by cones, each with a record
+    that exact arithmetic checks.  The whole is checked before it is written.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    problem : MeasureProblem
+    network : ReluNetwork
+        The candidate that ``certificate`` is about.
+    certificate : Certificate
+        Verdict OPTIMAL or BRACKETED.
+    max_records : int
+        Work at most so much.
+    overwrite : bool
+        Replace an existing file.
+
+    Returns
+    -------
+    Proof
+
+    Raises
+    ------
+    InvalidProblem
+        If the certificate brackets nothing, or the skip cannot be made exact.
+    BudgetExceeded
+        If more than ``max_records`` are needed; nothing is written.
+    InvalidFile
+        If the file exists or cannot be written.
+
+    Notes
+    -----
+    The number of records grows about sevenfold with each dimension and mildly with n.  What
+    is proved holds for the network's weights and the data as the doubles they are.
+    """
+    target = check_new_file(path, overwrite=overwrite)
+    document = proof_document(problem, network, certificate, max_records=max_records)
+    text = json.dumps(document, separators=(",", ":"))
+    if len(text) > check_proof.MAX_BYTES:
+        raise BudgetExceeded(f"the proof has {len(text)} bytes, more than the checker reads.")
+    try:
+        stated = check_proof.check(document)
+    except check_proof.Rejected as error:  # pragma: no cover - a bug, never written
+        raise InvalidProblem(f"the proof does not hold in exact arithmetic: {error}.") from None
+    _write(target, text + "\n", path)
+    return Proof(
+        path=Path(path), primal_value=check_proof.above(stated.primal),
+        dual_value=check_proof.below(stated.dual), gap=check_proof.above(stated.gap),
+        misfit=None if stated.misfit is None else check_proof.above(stated.misfit),
+        data_sha256=stated.problem.data_sha256, statement_sha256=stated.statement_sha256,
+        records=stated.records, size=len(text) + 1,
+    )  # fmt: skip
+
+
+def proof_document(
+    problem: MeasureProblem, network: ReluNetwork, certificate: Certificate, *, max_records: int
+) -> dict[str, Any]:
+    """The proof as plain data."""
+    if certificate.verdict not in (Verdict.OPTIMAL, Verdict.BRACKETED):
+        raise InvalidProblem(
+            f"the verdict is {certificate.verdict.name}: there is nothing to prove exactly."
+        )
+    hidden = network.hidden_weights
+    if problem.has_bias:
+        hidden = np.column_stack([hidden, network.hidden_bias])
+    linear = np.zeros(problem.d) if network.skip is None else network.skip.linear
+    problem_entry = {
+        "loss": problem.loss.name,
+        "bias": problem.bias,
+        "skip": problem.skip,
+        "lam": None if problem.loss.is_hard_constraint else rationals(np.array(problem.lam)),
+        "X": rationals(problem.X),
+        "y": rationals(problem.y),
+    }
+    network_entry = {
+        "hidden": rationals(hidden),
+        "output": rationals(network.output_weights),
+        "skip": rationals(np.append(linear, network.output_bias)),
+    }
+    a_unit, alpha = exact_dual(problem, certificate.dual * _factor(problem, certificate))
+    coordinates = _coordinates(problem)
+    stated = check_proof.problem_of(problem_entry)
+    _, primal, misfit = check_proof.bounds_of_network(stated, network_entry)
+    gap = primal - check_proof.bound_of_dual(stated, a_unit, tuple(alpha))
+    claim = {
+        "gap": _rounded_up(gap),
+        "misfit": _rounded_up(misfit) if problem.loss.is_hard_constraint else None,
+    }
+    parts, ball, radius = check_proof.supremum_of(stated, a_unit, tuple(alpha), coordinates)
+    covers: list[Any] = []
+    left = max_records
+    for part in parts:
+        covers.append(record_cover(part, ball, radius, most=left))
+        left -= len(covers[-1])
+    return {
+        "format": "measurelp-proof",
+        "version": 1,
+        "problem": problem_entry,
+        "network": network_entry,
+        "claim": claim,
+        "statement_sha256": check_proof.digest_of([problem_entry, network_entry, claim]),
+        "dual": [a_unit, alpha],
+        "coordinates": coordinates,
+        "covers": covers,
+    }
+
+
+def _factor(problem: MeasureProblem, certificate: Certificate) -> float:
+    """What alpha is multiplied by, so that the covers have some room below the limit."""
+    upper, tol = certificate.sup[1], certificate.tol_gap
+    room = max(0.5 * (tol - certificate.relative_gap), 0.05 * tol)
+    largest = problem.lam * (1.0 - room) / upper if upper > 0.0 else 1.0
+    return problem.loss.best_scale(certificate.dual, problem.y, largest)
+
+
+def _coordinates(problem: MeasureProblem) -> dict[str, Any] | None:
+    """Coordinates of the row space where the data do not have full rank."""
+    space = row_space(problem)
+    p = space.n_penalized
+    if p == space.basis.shape[0]:
+        return None
+    return {"basis": rationals(space.basis), "rows": rationals(space.rows[:, :p])}
+
+
+def _rounded_up(value: Fraction) -> list[int]:
+    """A decimal fraction of three digits that is at least the value."""
+    if value <= 0:
+        return [1, 0]
+    size = value.numerator.bit_length() - value.denominator.bit_length()
+    digits = max(0, 3 - math.floor(size * math.log10(2.0)))
+    return [10**digits, math.ceil(value * 10**digits)]
+
+
+def check_new_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Check, before any work, that a proof may be written to ``path``."""
+    if not str(path).strip():
+        raise InvalidFile("the name of the file to write is empty.")
+    target = Path(os.path.abspath(path))
+    if os.path.lexists(target) and (not overwrite or not target.is_file() or target.is_symlink()):
+        raise InvalidFile(f"{path}: exists already and is not overwritten; choose another name.")
+    if not target.parent.is_dir():
+        raise InvalidFile(f"{path}: the folder {target.parent} that is to hold it does not exist.")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise InvalidFile(f"{path}: the folder {target.parent} cannot be written to.")
+    return target
+
+
+def _write(target: Path, text: str, path: str | os.PathLike[str]) -> None:
+    scratch = target.parent / f".{target.name}.{uuid.uuid4().hex}.part"
+    try:
+        with open(scratch, "x", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(scratch, target)
+    except OSError as error:
+        raise InvalidFile(
+            f"{path}: cannot be written ({error}); nothing was left there."
+        ) from error
+    finally:
+        scratch.unlink(missing_ok=True)
