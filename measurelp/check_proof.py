@@ -56,11 +56,13 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 MAX_BYTES = 64 * 2**20  # of a file
-MAX_LISTS = 4_000_000  # and objects, in a file
+MAX_LISTS = 4_000_000  # in a file, and MAX_NESTING of them inside each other
+MAX_NESTING = 8
 MAX_DIGITS = 1000  # of a number
 MAX_DEPTH = 400  # of splits
-MAX_SHIFT = 8000  # of what is multiplied by a power of two
-MAX_STORED = 20_000_000  # numbers kept for cones that are still to be looked at
+MAX_BITS = 8192  # of a generator's entries, and of shifts
+MAX_STORED = 2_000_000  # values kept for cones that are still to be looked at
+MAX_WORK = 10**9  # neurons times data points
 THETA = 2**20  # thetas are integers over this
 SPLIT = 4  # the first number of a record that splits; 0..3 close a problem
 
@@ -76,7 +78,7 @@ class Rejected(Exception):
 
 
 class Problem(NamedTuple):
-    """A problem with its data as integers over x_unit and y_unit; lam is None: interpolation."""
+    """A problem, its data as integers over x_unit and y_unit; lam is None for interpolation."""
 
     loss: str
     bias: str
@@ -118,7 +120,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
             raise Unreadable("there is no such file")
         with open(path, "rb") as file:
             raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise Unreadable(f"cannot be read ({error})") from None
     if len(raw) > MAX_BYTES:
         raise Unreadable(f"is larger than {MAX_BYTES} bytes")
@@ -126,13 +128,16 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise Unreadable(f"has more than {MAX_LISTS} lists")
     if re.search(rb"[0-9]{%d}" % (MAX_DIGITS + 1), raw):
         raise Unreadable(f"has a number of more than {MAX_DIGITS} digits")
+    depth = 0
+    for bracket in re.finditer(rb"[][{}]", raw):
+        depth += 1 if bracket[0] in b"[{" else -1
+        if depth > MAX_NESTING:
+            raise Unreadable("is nested too deeply")
     try:
         document = json.loads(
-            raw.decode("utf-8"), parse_float=_no_float, parse_constant=_no_float,
+            raw.decode(), parse_float=_no_float, parse_constant=_no_float,
             object_pairs_hook=_no_duplicates,
         )  # fmt: skip
-    except RecursionError:
-        raise Unreadable("is nested too deeply") from None
     except ValueError as error:
         raise Unreadable(f"is not JSON, or is cut off ({error})") from None
     if not isinstance(document, dict) or document.get("format") != "measurelp-proof":
@@ -160,7 +165,7 @@ def need(condition: bool, reason: str) -> None:
 
 def entries(value: Any, name: str, *keys: str) -> list[Any]:
     """The values of an object that has exactly these keys."""
-    need(isinstance(value, dict) and set(value) == set(keys), f"{name}: has not the keys {keys}")
+    need(isinstance(value, dict) and set(value) == set(keys), f"{name}: not the keys {keys}")
     return [value[key] for key in keys]
 
 
@@ -170,18 +175,15 @@ def integers(value: Any, name: str, *shape: int | None) -> Any:
         need(type(value) is int, f"{name}: an integer is missing")
         return value
     need(isinstance(value, list), f"{name}: a list is missing")
-    need(
-        shape[0] is None or len(value) == shape[0], f"{name}: {len(value)} entries, not {shape[0]}"
-    )
+    need(shape[0] in (None, len(value)), f"{name}: {len(value)} entries, not {shape[0]}")
     return tuple(integers(entry, name, *shape[1:]) for entry in value)
 
 
 def rationals(value: Any, name: str, *shape: int | None) -> tuple[int, Any]:
     """A pair [denominator, nested lists of numerators]."""
     need(isinstance(value, list) and len(value) == 2, f"{name}: not [denominator, numerators]")
-    denominator = integers(value[0], name)
-    need(denominator > 0, f"{name}: the denominator is not positive")
-    return denominator, integers(value[1], name, *shape)
+    need(integers(value[0], name) > 0, f"{name}: the denominator is not positive")
+    return value[0], integers(value[1], name, *shape)
 
 
 def fraction(value: Any, name: str) -> Fraction:
@@ -195,8 +197,13 @@ def dot(a: Vector, b: Vector) -> int:
     return sum(map(int.__mul__, a, b))
 
 
+def minus(a: Vector, b: Vector) -> Vector:
+    """The difference."""
+    return tuple(map(int.__sub__, a, b))
+
+
 def root_above(square: int) -> Fraction:
-    """A rational number that is at least the square root, by less than 2^-80."""
+    """A rational number that is at least the square root, by less than 2^-79."""
     return Fraction(math.isqrt(square << 160) + 1, 2**80) if square else Fraction(0)
 
 
@@ -205,13 +212,13 @@ def root_above(square: int) -> Fraction:
 
 def check(document: dict[str, Any]) -> Statement:
     """Check a whole document; raise Rejected with the first reason why it proves nothing."""
-    _, _, problem_entry, network, claim, digest, dual, coordinates, covers = entries(
-        document, "the document", "format", "version", "problem", "network", "claim",
+    _, _, stated, network, claim, digest, dual, coordinates, covers = entries(
+        document, "document", "format", "version", "problem", "network", "claim",
         "statement_sha256", "dual", "coordinates", "covers",
     )  # fmt: skip
-    found = digest_of([problem_entry, network, claim])
+    found = digest_of([stated, network, claim])
     need(digest == found, "statement_sha256: is not that of problem, network and claim")
-    problem = problem_of(problem_entry)
+    problem = problem_of(stated)
     neurons, primal, missed = bounds_of_network(problem, network)
     gap_entry, misfit_entry = entries(claim, "claim", "gap", "misfit")
     gap = fraction(gap_entry, "gap")
@@ -221,12 +228,14 @@ def check(document: dict[str, Any]) -> Statement:
     a_unit, alpha = rationals(dual, "dual", len(problem.y))
     reached = bound_of_dual(problem, a_unit, alpha)
     need(primal - reached <= gap, f"gap: only {above(primal - reached)} is shown")
-    parts, ball, _ = supremum_of(problem, a_unit, alpha, coordinates)
-    need(isinstance(covers, list) and len(covers) == len(parts), f"covers: not {len(parts)}")
-    for k, (part, records) in enumerate(zip(parts, covers, strict=True)):
+    rows, centres, ball, _ = supremum_of(problem, a_unit, alpha, coordinates)
+    need(isinstance(covers, list), "covers: a list is missing")
+    need(len(covers) == len(centres), f"covers: {len(covers)}, not {len(centres)}")
+    for k, (centre, records) in enumerate(zip(centres, covers, strict=True)):
         need(isinstance(records, list), f"cover {k}: a list is missing")
         try:
-            check_cover(part, ball, (integers(record, "record", None) for record in records))
+            stream = (integers(record, "record", None) for record in records)
+            check_cover(part_of(rows, centre), ball, stream)
         except Rejected as error:
             raise Rejected(f"cover {k}: {error}") from None
     return Statement(
@@ -243,9 +252,8 @@ def digest_of(statement: Any) -> str:
 
 def problem_of(entry: Any) -> Problem:
     """The problem that a document states, with the digest of its data."""
-    loss, bias, skip, lam_entry, X_entry, y_entry = entries(
-        entry, "problem", "loss", "bias", "skip", "lam", "X", "y"
-    )
+    keys = ("loss", "bias", "skip", "lam", "X", "y")
+    loss, bias, skip, lam_entry, X_entry, y_entry = entries(entry, "problem", *keys)
     need(loss in ("squared", "interpolation"), "loss: unknown")
     need(bias in ("none", "penalized", "free"), "bias: unknown")
     need(skip in ("none", "constant", "affine"), "skip: unknown")
@@ -256,7 +264,7 @@ def problem_of(entry: Any) -> Problem:
     data = hashlib.sha256()
     for value, unit in [(v, x_unit) for row in X for v in row] + [(v, y_unit) for v in y]:
         number = above(Fraction(value, unit))
-        need(math.isfinite(number) and Fraction(number) == Fraction(value, unit), "data: no double")
+        need(math.isfinite(number) and Fraction(number) * unit == value, "data: not a double")
         data.update(struct.pack("<d", number))
     lam = None if loss == "interpolation" else fraction(lam_entry, "lam")
     need(lam is not None or lam_entry is None, "lam: does not enter interpolation")
@@ -273,25 +281,25 @@ def bounds_of_network(problem: Problem, entry: Any) -> tuple[int, Fraction, Frac
     s_unit, affine = rationals(skip_entry, "network.skip", d + 1)
     need(problem.skip != "none" or not any(affine), "network: the problem has no skip")
     need(problem.skip == "affine" or not any(affine[:d]), "network: the skip is no constant")
-    residuals = []
+    need(len(rows) * len(hidden) <= MAX_WORK, "network: too large")
+    total, worst = Fraction(0), Fraction(0)
     for row, target in zip(rows, problem.y, strict=True):
         neurons = sum(v * max(0, dot(w, row)) for v, w in zip(output, hidden, strict=True))
         plain = dot(affine, (*row[:d], x_unit))
         fit = Fraction(neurons, v_unit * w_unit * x_unit) + Fraction(plain, s_unit * x_unit)
-        residuals.append(fit - Fraction(target, problem.y_unit))
-    norms = [
-        root_above(dot(w, w)) for w in (w[:d] if problem.bias == "free" else w for w in hidden)
-    ]
-    variation = sum((abs(v) * norm for v, norm in zip(output, norms, strict=True)), Fraction(0))
+        residual = fit - Fraction(target, problem.y_unit)
+        total, worst = total + residual * residual, max(worst, abs(residual))
+    variation = Fraction(0)
+    for v, w in zip(output, hidden, strict=True):
+        penalized = w[:d] if problem.bias == "free" else w
+        variation += abs(v) * root_above(dot(penalized, penalized))
     variation /= v_unit * w_unit
-    worst = max(map(abs, residuals))
-    if problem.lam is None:
-        return len(hidden), variation, worst
-    return len(hidden), sum(r * r for r in residuals) / 2 + problem.lam * variation, worst
+    primal = variation if problem.lam is None else total / 2 + problem.lam * variation
+    return len(hidden), primal, worst
 
 
 def bound_of_dual(problem: Problem, a_unit: int, alpha: Vector) -> Fraction:
-    """D, once alpha is orthogonal to the skip; that |eta| <= lam is not checked here."""
+    """D, once alpha is orthogonal to the skip; that |eta| <= lam |w| is not checked here."""
     need(problem.skip == "none" or sum(alpha) == 0, "dual: its sum is not 0")
     for column in zip(*problem.X, strict=True) if problem.skip == "affine" else ():
         need(dot(alpha, column) == 0, "dual: not orthogonal to the linear skip")
@@ -304,56 +312,6 @@ def bound_of_dual(problem: Problem, a_unit: int, alpha: Vector) -> Fraction:
 # ---------------------------------------------------------------- the supremum
 
 
-def supremum_of(
-    problem: Problem, a_unit: int, alpha: Vector, coordinates: Any
-) -> tuple[list[Part], Ball, Fraction]:
-    """What condition (2) asks for: the functions to bound, and where the vectors y may lie.
-
-    Rows and alpha are integers from here on, and so is y, in units of 1 / (a_unit unit); in
-    these, the length of y in u-space is to be at most the third thing that is returned.
-    """
-    sliced = problem.bias == "free"
-    rows = problem.X if sliced else problem.lifted
-    limit = Fraction(1) if problem.lam is None else problem.lam
-    unit, b_unit, basis = problem.x_unit, 1, None
-    if coordinates is not None:
-        basis_entry, rows_entry = entries(coordinates, "coordinates", "basis", "rows")
-        b_unit, basis = rationals(basis_entry, "basis", len(rows[0]), None)
-        p = len(basis[0])
-        need(p > 0 and set(map(len, basis)) == {p}, "basis: not a matrix")
-        unit, z = rationals(rows_entry, "coordinates", len(rows), p)
-        # e_i = x_i - B z_i, in units of 1 / (x_unit b_unit unit).
-        errors = [
-            tuple(
-                x * b_unit * unit - problem.x_unit * dot(b, zi)
-                for x, b in zip(xi, basis, strict=True)
-            )
-            for xi, zi in zip(rows, z, strict=True)
-        ]
-        if sliced:
-            errors = [tuple(map(int.__sub__, e, errors[0])) for e in errors]
-        lost = sum(
-            (abs(a) * root_above(dot(e, e)) for a, e in zip(alpha, errors, strict=True)),
-            Fraction(0),
-        )
-        limit -= lost / (a_unit * problem.x_unit * b_unit * unit)
-        need(limit > 0, "coordinates: too far from the data")
-        rows = z
-    points: dict[Vector, int] = {}
-    for a, row in zip(alpha, rows, strict=True):
-        points[row] = points.get(row, 0) + a
-    used = [(row, a) for row, a in points.items() if a]
-    radius = limit * (a_unit * unit)
-    ball = Ball(basis, math.floor((radius * b_unit) ** 2))
-    if not sliced:
-        return [merged(used, len(rows[0]))], ball, radius
-    parts = [
-        merged([(tuple(map(int.__sub__, row, centre)), a) for row, a in used], len(centre))
-        for centre, _ in used
-    ]
-    return parts, ball, radius
-
-
 class Ball(NamedTuple):
     """The vectors y with |B y|^2 <= square; None stands for B = 1."""
 
@@ -361,6 +319,7 @@ class Ball(NamedTuple):
     square: int
 
     def holds(self, y: Vector) -> bool:
+        """Whether y is one of them."""
         image = y if self.basis is None else tuple(dot(row, y) for row in self.basis)
         return dot(image, image) <= self.square
 
@@ -371,24 +330,6 @@ class Part(NamedTuple):
     linear: Vector
     lines: list[tuple[int, Vector]]
     k: Vector
-
-
-def merged(rows: list[tuple[Vector, int]], p: int) -> Part:
-    """Rows on one line act as one: with t = <row, u>, (-t)_+ = (t)_+ - t."""
-    weights: dict[Vector, int] = {}
-    linear = [0] * p
-    for row, a in rows:
-        size = math.gcd(*row)
-        if size == 0:
-            continue
-        if next(c for c in row if c) < 0:
-            linear = [total + a * c for total, c in zip(linear, row, strict=True)]
-            row = tuple(-c for c in row)
-        line = tuple(c // size for c in row)
-        weights[line] = weights.get(line, 0) + a * size
-    lines = [(weight, line) for line, weight in weights.items() if weight]
-    k = [2 * total + sum(w * line[c] for w, line in lines) for c, total in enumerate(linear)]
-    return Part(tuple(linear), lines, tuple(k))
 
 
 class Cone(NamedTuple):
@@ -405,6 +346,67 @@ class Cone(NamedTuple):
     depth: int
 
 
+def supremum_of(
+    problem: Problem, a_unit: int, alpha: Vector, coordinates: Any
+) -> tuple[list[tuple[Vector, int]], list[Vector], Ball, Fraction]:
+    """What condition (2) asks for, in integers: rows with their alpha, the centres of the
+    slices, and the ball in which the vectors y must lie.
+
+    From here on y is in units of 1 / (a_unit unit); the last thing returned is the limit on
+    its length, as a vector of u-space, in these units.
+    """
+    sliced = problem.bias == "free"
+    rows = problem.X if sliced else problem.lifted
+    limit = Fraction(1) if problem.lam is None else problem.lam
+    unit, b_unit, basis = problem.x_unit, 1, None
+    if coordinates is not None:
+        basis_entry, rows_entry = entries(coordinates, "coordinates", "basis", "rows")
+        b_unit, basis = rationals(basis_entry, "basis", len(rows[0]), None)
+        p = len(basis[0])
+        need(p > 0 and set(map(len, basis)) == {p}, "basis: not a matrix")
+        unit, z = rationals(rows_entry, "coordinates", len(rows), p)
+        lost = Fraction(0)
+        first = None
+        for a, xi, zi in zip(alpha, rows, z, strict=True):
+            # e_i = x_i - B z_i, in units of 1 / (x_unit b_unit unit).
+            e = minus(
+                tuple(x * b_unit * unit for x in xi),
+                tuple(problem.x_unit * dot(b, zi) for b in basis),
+            )
+            first = first or e
+            e = minus(e, first) if sliced else e
+            lost += abs(a) * root_above(dot(e, e))
+        limit -= lost / (a_unit * problem.x_unit * b_unit * unit)
+        need(limit > 0, "coordinates: too far from the data")
+        rows = z
+    points: dict[Vector, int] = {}
+    for a, row in zip(alpha, rows, strict=True):
+        points[row] = points.get(row, 0) + a
+    used = [(row, a) for row, a in points.items() if a]
+    centres = [row for row, _ in used] if sliced else [(0,) * len(rows[0])]
+    radius = limit * (a_unit * unit)
+    return used, centres, Ball(basis, math.floor((radius * b_unit) ** 2)), radius
+
+
+def part_of(rows: list[tuple[Vector, int]], centre: Vector) -> Part:
+    """Eta for the rows less a centre.  Rows on one line act as one: (-t)_+ = (t)_+ - t."""
+    weights: dict[Vector, int] = {}
+    linear = [0] * len(centre)
+    for point, a in rows:
+        row = minus(point, centre)
+        size = math.gcd(*row)
+        if size == 0:
+            continue
+        if next(c for c in row if c) < 0:
+            linear = [total + a * c for total, c in zip(linear, row, strict=True)]
+            row = tuple(-c for c in row)
+        line = tuple(c // size for c in row)
+        weights[line] = weights.get(line, 0) + a * size
+    lines = [(weight, line) for line, weight in weights.items() if weight]
+    k = [2 * total + sum(w * line[c] for w, line in lines) for c, total in enumerate(linear)]
+    return Part(tuple(linear), lines, tuple(k))
+
+
 def orthants(part: Part) -> Iterator[Cone]:
     """Half of all orthants; the others are their opposites."""
     p = len(part.linear)
@@ -413,50 +415,44 @@ def orthants(part: Part) -> Iterator[Cone]:
         generators = tuple(
             tuple(s if c == j else 0 for c in range(p)) for j, s in enumerate(corner)
         )
+        values = tuple(map(int.__mul__, part.linear, corner))
         lines = [
             (weight, index, tuple(map(int.__mul__, line, corner)))
             for index, (weight, line) in enumerate(part.lines)
         ]
-        values = tuple(map(int.__mul__, part.linear, corner))
-        yield settled(generators, values, lines, frozenset(range(4)), 0)
+        yield settled(Cone(generators, values, lines, frozenset(range(4)), 0))
 
 
-def settled(
-    generators: tuple[Vector, ...], values: Vector, lines: list[tuple[int, int, Vector]],
-    still: frozenset[int], depth: int,
-) -> Cone:  # fmt: skip
-    """The cone on which lines of one sign have joined the linear part."""
-    total = list(values)
-    cut = []
-    for line in lines:
+def settled(cone: Cone) -> Cone:
+    """The cone once lines of one sign on it have joined the linear part."""
+    values, cut = list(cone.values), []
+    for line in cone.cut:
         weight, _, v = line
         if min(v) >= 0:
-            for j, value in enumerate(v):
-                total[j] += weight * value
+            values = [total + weight * value for total, value in zip(values, v, strict=True)]
         elif max(v) > 0:
             cut.append(line)
-    return Cone(generators, tuple(total), cut, still, depth)
+    return cone._replace(values=tuple(values), cut=cut)
 
 
-def divided(cone: Cone, i: int, j: int, a: int, b: int) -> tuple[Cone, Cone]:
-    """The two cones with a r_i + b r_j in the place of r_i and in that of r_j."""
-
-    def put(v: Any, at: int, middle: Any) -> Any:
-        return (*v[:at], middle, *v[at + 1 :])
-
-    r = cone.generators
-    generator = tuple(a * x + b * y for x, y in zip(r[i], r[j], strict=True))
+def divided(cone: Cone, i: int, j: int, a: int, b: int, shift: int) -> tuple[Cone, Cone]:
+    """The two cones with a r_i + b 2^shift r_j in the place of r_i and in that of r_j."""
+    a, b = a << max(0, -shift), b << max(0, shift)
+    generator = tuple(
+        a * x + b * y for x, y in zip(cone.generators[i], cone.generators[j], strict=True)
+    )
     value = a * cone.values[i] + b * cone.values[j]
     lines = [(weight, index, v, a * v[i] + b * v[j]) for weight, index, v in cone.cut]
-    first, second = (
-        settled(
-            put(r, at, generator), put(cone.values, at, value),
-            [(weight, index, put(v, at, middle)) for weight, index, v, middle in lines],
-            cone.open, cone.depth + 1,
-        )
-        for at in (i, j)
-    )  # fmt: skip
-    return first, second
+
+    def child(at: int) -> Cone:
+        def put(v: Any, middle: Any) -> Any:
+            return (*v[:at], middle, *v[at + 1 :])
+
+        cut = [(weight, index, put(v, middle)) for weight, index, v, middle in lines]
+        generators, values = put(cone.generators, generator), put(cone.values, value)
+        return settled(Cone(generators, values, cut, cone.open, cone.depth + 1))
+
+    return child(i), child(j)
 
 
 def majorant(part: Part, cone: Cone, problem: int, y: Vector, thetas: dict[int, int]) -> list[int]:
@@ -465,7 +461,7 @@ def majorant(part: Part, cone: Cone, problem: int, y: Vector, thetas: dict[int, 
     F is eta (problems 0, 1) or -eta (2, 3), on the cone (0, 2) or its opposite (1, 3).
     Thetas that are not listed are 1 where <row, y> > 0 and 0 elsewhere.
     """
-    sign, opposite = (1 if problem < 2 else -1), problem % 2 == 1
+    sign, opposite = (1 if problem < 2 else -1), problem % 2
     h = [
         sign * THETA * (value - (dot(part.k, r) if opposite else 0))
         for value, r in zip(cone.values, cone.generators, strict=True)
@@ -473,18 +469,11 @@ def majorant(part: Part, cone: Cone, problem: int, y: Vector, thetas: dict[int, 
     for weight, index, v in cone.cut:
         factor = sign * weight
         if factor > 0:
-            factor *= THETA
-            for j, value in enumerate(v):
-                if value > 0:
-                    h[j] += factor * value
-            continue
-        theta = thetas.get(index)
-        if theta is None:
-            theta = THETA if dot(part.lines[index][1], y) > 0 else 0
-        if theta:
-            factor *= theta
-            for j, value in enumerate(v):
-                h[j] += factor * value
+            h = [total + factor * THETA * max(0, c) for total, c in zip(h, v, strict=True)]
+        else:
+            positive = dot(part.lines[index][1], y) > 0
+            factor *= thetas.get(index, THETA if positive else 0)
+            h = [total + factor * c for total, c in zip(h, v, strict=True)]
     return h
 
 
@@ -498,41 +487,46 @@ def check_cover(part: Part, ball: Ball, records: Iterator[Vector]) -> None:
             stored -= len(cone.cut) * p
             while cone.open:
                 record = next(records, None)
-                need(record is not None, "it is incomplete")
-                assert record is not None
+                if record is None:
+                    raise Rejected("it is incomplete")
                 if record[:1] == (SPLIT,):
+                    children = split(cone, record)
+                    stack += children
+                    stored += sum(len(child.cut) for child in children) * p
+                    need(stored <= MAX_STORED, "it needs too much memory")
                     break
                 close(part, ball, cone, record)
                 cone = cone._replace(open=cone.open - {record[0]})
-            else:
-                continue
-            need(len(record) == 6, "a split has not 6 numbers")
-            _, i, j, a, b, shift = record
-            need(0 <= i < p and 0 <= j < p and i != j, "a split of an edge that is not there")
-            need(a > 0 and b > 0, "a split at a point outside the edge")
-            need(abs(shift) <= MAX_SHIFT, "a shift is out of range")
-            need(cone.depth < MAX_DEPTH, f"it is deeper than {MAX_DEPTH} splits")
-            a, b = a << max(0, -shift), b << max(0, shift)
-            first, second = divided(cone, i, j, a, b)
-            stack += [second, first]
-            stored += (len(first.cut) + len(second.cut)) * p
-            need(stored <= MAX_STORED, "it needs too much memory")
     need(next(records, None) is None, "it has records left over")
 
 
+def split(cone: Cone, record: Vector) -> tuple[Cone, Cone]:
+    """Check one splitting record: SPLIT, i, j, a, b, shift; the first child comes last."""
+    p = len(cone.generators)
+    need(len(record) == 6, "a split has not 6 numbers")
+    _, i, j, a, b, shift = record
+    need(0 <= i < p and 0 <= j < p and i != j, "a split of an edge that is not there")
+    need(a > 0 and b > 0, "a split at a point outside the edge")
+    need(abs(shift) <= MAX_BITS, "a shift is out of range")
+    need(cone.depth < MAX_DEPTH, f"it is deeper than {MAX_DEPTH} splits")
+    first, second = divided(cone, i, j, a, b, shift)
+    largest = max(map(abs, first.generators[i]))
+    need(largest.bit_length() <= MAX_BITS, "a split with too large numbers")
+    return second, first
+
+
 def close(part: Part, ball: Ball, cone: Cone, record: Vector) -> None:
-    """Check one closing record: problem, shift, y, and pairs of a line and its theta."""
-    p = len(part.linear)
+    """Check one closing record: problem, shift, y 2^-shift, and pairs of a line and its theta."""
+    p = len(cone.generators)
     need(len(record) >= 2 + p and (len(record) - p) % 2 == 0, "a record of a wrong length")
     problem, shift = record[:2]
     need(problem in cone.open, "a record closes a problem that is not open")
-    need(0 <= shift <= MAX_SHIFT, "a shift is out of range")
+    need(0 <= shift <= MAX_BITS, "a shift is out of range")
     y = tuple(c << shift for c in record[2 : 2 + p])
     listed = record[2 + p :: 2]
     thetas = dict(zip(listed, record[3 + p :: 2], strict=True))
     need(len(thetas) == len(listed), "a theta is given twice")
-    sign = 1 if problem < 2 else -1
-    concave = {index for weight, index, _ in cone.cut if sign * weight < 0}
+    concave = {index for weight, index, _ in cone.cut if (weight < 0) == (problem < 2)}
     need(thetas.keys() <= concave, "a theta for a line that has none")
     need(all(0 <= t <= THETA for t in thetas.values()), "a theta outside [0, 1]")
     need(ball.holds(y), "a vector is longer than the limit")
@@ -549,7 +543,7 @@ def above(value: Fraction) -> float:
     try:
         number = float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -sys.float_info.max
     return number if Fraction(number) >= value else math.nextafter(number, math.inf)
 
 
@@ -581,8 +575,8 @@ def sentences(proved: Statement) -> list[str]:
     return [
         *lines,
         f"every network through the data, of any width, has a path norm of at least {least!r}",
-        f"the network in the file misses no target by more than {above(proved.misfit)!r} and has "
-        f"a path norm of at most {most!r}, that is at most {gap!r} more",
+        f"the network in the file misses no target by more than {above(proved.misfit)!r}",
+        f"its path norm is at most {most!r}, that is at most {gap!r} more",
         f"every network that misses none by more than that has at least {near!r}",
     ]
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from measurelp._version import __version__
-from measurelp.cli.errors import exit_from_outcome, reports_errors
+from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
 from measurelp.cli.request import Request, check_positive, problem_options, state_problem
 
 
@@ -19,10 +19,23 @@ from measurelp.cli.request import Request, check_positive, problem_options, stat
 @problem_options
 @click.option("--tol", type=float, default=1e-6, show_default=True, help="Relative gap to prove.")
 @click.option("--oracle", help="How the dual function is maximised; chosen by size if left out.")
+@click.option(
+    "--proof",
+    metavar="FILE",
+    type=click.Path(),
+    help="If proved optimal, write a proof in exact arithmetic to this new file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @reports_errors
 def command(
-    *, network: str, file: str, tol: float, oracle: str | None, as_json: bool, **options: Any
+    *,
+    network: str,
+    file: str,
+    tol: float,
+    oracle: str | None,
+    proof: str | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Certify NETWORK on FILE, a CSV.
 
@@ -39,6 +52,10 @@ def command(
 
     request = Request.from_options(**options)
     check_positive("--tol", tol)
+    if proof is not None:
+        from measurelp.proof import check_new_file
+
+        check_new_file(proof)
     candidate = load_network(network)
     dual = None
     if os.path.isdir(network):
@@ -53,6 +70,11 @@ def command(
 
     certificate = certify(stated.problem, candidate, dual=dual, tol_gap=tol, oracle=oracle)
     code = exit_from_outcome(certificate.verdict)
+    written = None
+    if proof is not None and code is Exit.CERTIFIED:
+        from measurelp.proof import write_proof
+
+        written = write_proof(proof, stated.problem, candidate, certificate)
     if as_json:
         facts = {
             "measurelp": __version__,
@@ -61,7 +83,12 @@ def command(
             "problem": stated.facts(),
             **certificate_facts(certificate),
             "neurons": candidate.width,
-        }
+            "proof": None if written is None else {
+                "file": str(written.path), "gap": written.gap, "misfit": written.misfit,
+                "data_sha256": written.data_sha256, "bytes": written.size,
+                "records": written.records,
+            },
+        }  # fmt: skip
         click.echo(json.dumps(facts, indent=1, allow_nan=False))
     else:
         rows = [
@@ -69,6 +96,11 @@ def command(
             *problem_lines(stated),
             *certificate_lines(certificate),
         ]
+        if written is not None:
+            rows.append(("proof", f"{proof}, {written.size} bytes; gap {written.gap:.4g}"))
+            rows.append(("next", f"measurelp check {proof} verifies it in exact arithmetic"))
+        elif proof is not None:
+            rows.append(("proof", "not written, since the network is not proved optimal"))
         click.echo(table(rows))
     raise SystemExit(int(code))
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.check_proof import (
-    MAX_DEPTH,
     SPLIT,
     THETA,
     Ball,
@@ -35,6 +33,7 @@ Array = NDArray[np.float64]
 
 _ENOUGH = 0.97  # of the limit: shorter vectors are not sought
 _MANY = 400  # concave lines that cut a cone; with more, it is split without a try
+_DEEPEST = 200  # splits; the checker allows more
 _SPLIT_PARTS = 16  # an edge is split at a fraction of at most about so many parts
 _THETA_BITS = 1e-9  # thetas as near as that to 0 and 1 are 0 and 1
 
@@ -88,14 +87,14 @@ def record_cover(part: Part, ball: Ball, unit: Fraction, *, most: int) -> list[R
                     f"the exact proof needs more than {most} records; allow more of them or a "
                     "larger gap."
                 )
-            if cone.depth >= MAX_DEPTH:
+            if cone.depth >= _DEEPEST or not (cone.cut and node.is_regular):
                 raise BudgetExceeded(
-                    "the exact proof does not close: the dual function comes too near its limit; "
-                    "allow a larger gap."
+                    "the exact proof does not close: the dual function exceeds its limit or comes "
+                    "too near it; ask for a larger gap."
                 )
             i, j, a, b, shift = node.split(worst, guesses[worst])
             records.append([SPLIT, i, j, a, b, shift])
-            first, second = divided(cone, i, j, a << max(0, -shift), b << max(0, shift))
+            first, second = divided(cone, i, j, a, b, shift)
             stack += [(second, guesses.copy()), (first, guesses)]
     return records
 
@@ -115,14 +114,20 @@ class _Node:
         self.rows = rows[self.index]
         self.weights = weights[self.index]
         self.v = self.rows @ self.r.T
-        self.values = np.array([_ratio(v, s, unit) for v, s in zip(cone.values, self.sums)])
+        self.values = np.array(
+            [_ratio(v, s, unit) for v, s in zip(cone.values, self.sums, strict=True)]
+        )
         self.k = np.array(
             [
                 _ratio(sum(map(int.__mul__, part.k, r)), s, unit)
-                for r, s in zip(cone.generators, self.sums)
+                for r, s in zip(cone.generators, self.sums, strict=True)
             ]
         )
-        self.normals = np.linalg.inv(self.r)  # columns n_k with <r_j, n_k> = delta_jk
+        try:
+            self.normals = np.linalg.inv(self.r)  # columns n_k with <r_j, n_k> = delta_jk
+        except np.linalg.LinAlgError:
+            self.normals = np.full_like(self.r, np.nan)
+        self.is_regular = bool(np.isfinite(self.normals).all())
         self.rays = np.ascontiguousarray(
             self.normals.T / np.linalg.norm(self.normals.T, axis=1)[:, None]
         )
@@ -137,7 +142,7 @@ class _Node:
         factor = sign * self.weights
         convex = factor > 0.0
         concave = np.flatnonzero(~convex)
-        if len(concave) > _MANY:
+        if len(concave) > _MANY or not self.is_regular:
             return None, math.inf
         base = sign * (self.values - (self.k if problem % 2 else 0.0))
         base = base + factor[convex] @ np.maximum(self.v[convex], 0.0)

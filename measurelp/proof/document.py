@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from measurelp import check_proof
 from measurelp.certificate import Certificate
@@ -159,10 +158,11 @@ def proof_document(
         "gap": _rounded_up(gap),
         "misfit": _rounded_up(misfit) if problem.loss.is_hard_constraint else None,
     }
-    parts, ball, radius = check_proof.supremum_of(stated, a_unit, tuple(alpha), coordinates)
+    rows, centres, ball, radius = check_proof.supremum_of(stated, a_unit, tuple(alpha), coordinates)
     covers: list[Any] = []
     left = max_records
-    for part in parts:
+    for centre in centres:
+        part = check_proof.part_of(rows, centre)
         covers.append(record_cover(part, ball, radius, most=left))
         left -= len(covers[-1])
     return {

@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
+from measurelp.errors import InvalidProblem
 from measurelp.problem import MeasureProblem
+
+_FARTHEST = 1e-6  # that an entry is moved, in units of the largest
 
 Rationals = list[Any]  # [denominator, nested lists of numerators]
 
@@ -44,12 +47,17 @@ def exact_dual(problem: MeasureProblem, alpha: NDArray[np.float64]) -> tuple[int
     -------
     denominator : int
     numerators : list of int
+
+    Raises
+    ------
+    InvalidProblem
+        If alpha is far from orthogonal to the columns as they are exactly.
     """
     unit, numerators = rationals(rounded(alpha, 50))
     columns = problem.skip_columns
     if columns.shape[1] == 0:
         return unit, numerators
-    c_unit, entries = rationals(columns)
+    entries = rationals(columns)[1]
     scale = np.linalg.norm(columns, axis=0)
     _, order = qr((columns / np.where(scale > 0.0, scale, 1.0)).T, mode="r", pivoting=True)
     rows, pivots = _independent(entries, [int(i) for i in order])
@@ -60,6 +68,12 @@ def exact_dual(problem: MeasureProblem, alpha: NDArray[np.float64]) -> tuple[int
     values = [Fraction(a) for a in numerators]
     for i, step in zip(rows, steps, strict=True):
         values[i] -= step
+    moved = max((float(abs(step)) for step in steps), default=0.0)
+    if moved > _FARTHEST * max(map(abs, numerators)):
+        raise InvalidProblem(
+            "X: its columns depend on each other up to rounding only, so in exact arithmetic the "
+            "skip fits more than in floating point; leave out the dependent columns."
+        )
     common = math.lcm(*(value.denominator for value in values))
     return unit * common, [int(value * common) for value in values]
 

@@ -25,6 +25,7 @@ from measurelp.network import (
     write_folder,
 )
 from measurelp.problem import LOSSES, Loss, MeasureProblem
+from measurelp.proof import DEFAULT_RECORDS, Proof, write_proof
 from measurelp.status import Termination, Verdict
 
 
@@ -98,6 +99,31 @@ class Solution:
         if self.measure.skip is not None:
             arrays["measure_skip"] = np.append(self.skip.linear, self.skip.constant)
         write_folder(folder, document, arrays, kind="solution", overwrite=overwrite)
+
+    def proof(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        max_records: int = DEFAULT_RECORDS,
+        overwrite: bool = False,
+    ) -> Proof:
+        """Write a proof of optimality that ``measurelp check`` verifies in exact arithmetic.
+
+        See :func:`measurelp.proof.write_proof`; the file is about :meth:`network`.
+
+        Examples
+        --------
+        >>> import tempfile, measurelp as mlp
+        >>> solution = mlp.solve(mlp.MeasureProblem([[3.0, 4.0]], [2.0], lam=0.5, bias="none"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     proof = solution.proof(f"{folder}/proof.json")
+        >>> proof.primal_value <= 0.195 + 1e-6, proof.gap <= 1e-6
+        (True, True)
+        """
+        return write_proof(
+            path, self.problem, self.network(), self.certificate, max_records=max_records,
+            overwrite=overwrite,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         certificate = self.certificate
