@@ -56,8 +56,9 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 MAX_BYTES = 64 * 2**20  # of a file
-MAX_LISTS = 4_000_000  # in a file, and MAX_NESTING of them inside each other
-MAX_NESTING = 8
+MAX_LISTS = 4_000_000  # in a file
+MAX_COMMAS = 12_000_000
+MAX_NESTING = 8  # of lists
 MAX_DIGITS = 1000  # of a number
 MAX_DEPTH = 400  # of splits
 MAX_BITS = 8192  # of a generator's entries, and of shifts
@@ -126,6 +127,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise Unreadable(f"is larger than {MAX_BYTES} bytes")
     if raw.count(b"[") + raw.count(b"{") > MAX_LISTS:
         raise Unreadable(f"has more than {MAX_LISTS} lists")
+    if raw.count(b",") > MAX_COMMAS:
+        raise Unreadable(f"has more than {MAX_COMMAS} numbers")
     if re.search(rb"[0-9]{%d}" % (MAX_DIGITS + 1), raw):
         raise Unreadable(f"has a number of more than {MAX_DIGITS} digits")
     depth = 0
@@ -262,10 +265,11 @@ def problem_of(entry: Any) -> Problem:
     need(len(X) > 0 and len(X[0]) > 0 and len(set(map(len, X))) == 1, "X: not a matrix")
     y_unit, y = rationals(y_entry, "y", len(X))
     data = hashlib.sha256()
-    for value, unit in [(v, x_unit) for row in X for v in row] + [(v, y_unit) for v in y]:
-        number = above(Fraction(value, unit))
-        need(math.isfinite(number) and Fraction(number) * unit == value, "data: not a double")
-        data.update(struct.pack("<d", number))
+    for row, unit in [*((row, x_unit) for row in X), (y, y_unit)]:
+        for value in row:
+            number = above(Fraction(value, unit))
+            need(abs(number) < math.inf and Fraction(number) * unit == value, "data: not a double")
+            data.update(struct.pack("<d", number))
     lam = None if loss == "interpolation" else fraction(lam_entry, "lam")
     need(lam is not None or lam_entry is None, "lam: does not enter interpolation")
     need(lam is None or lam > 0, "lam: not positive")
@@ -485,6 +489,7 @@ def check_cover(part: Part, ball: Ball, records: Iterator[Vector]) -> None:
         while stack:
             cone = stack.pop()
             stored -= len(cone.cut) * p
+            last = -1
             while cone.open:
                 record = next(records, None)
                 if record is None:
@@ -496,7 +501,9 @@ def check_cover(part: Part, ball: Ball, records: Iterator[Vector]) -> None:
                     need(stored <= MAX_STORED, "it needs too much memory")
                     break
                 close(part, ball, cone, record)
-                cone = cone._replace(open=cone.open - {record[0]})
+                need(record[0] > last, "two records of one cone are out of order")
+                last = record[0]
+                cone = cone._replace(open=cone.open - {last})
     need(next(records, None) is None, "it has records left over")
 
 
@@ -583,19 +590,16 @@ def sentences(proved: Statement) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Check the file named on the command line; 0 proved, 1 not proved, 2 unreadable."""
-    if len(arguments) != 1:
-        print("usage: python check_proof.py FILE", file=sys.stderr)
-        return 2
     try:
-        proved = check(read(arguments[0]))
-    except Unreadable as error:
-        print(f"{arguments[0]} {error}", file=sys.stderr)
-        return 2
+        if len(arguments) != 1:
+            raise Unreadable("usage: python check_proof.py FILE")
+        lines, code = ["PROVED", *sentences(check(read(arguments[0])))], 0
     except Rejected as error:
-        print(f"NOT PROVED: {error}")
-        return 1
-    print("\n".join(["PROVED", *sentences(proved)]))
-    return 0
+        lines, code = [f"NOT PROVED: {error}"], 1
+    except Unreadable as error:
+        lines, code = [f"UNREADABLE: {error}"], 2
+    sys.stdout.write("\n".join([*lines, ""]))
+    return code
 
 
 if __name__ == "__main__":

@@ -162,7 +162,9 @@ def blocks(file):
     return re.findall(r"```python\n(.*?)```", (ROOT / file).read_text(), flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/networks.md", "docs/numbers.md"])
+@pytest.mark.parametrize(
+    "file", ["README.md", "docs/networks.md", "docs/numbers.md", "docs/proof.md"]
+)
 def test_examples_in_the_documentation_run(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert blocks(file)

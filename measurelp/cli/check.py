@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from measurelp import check_proof
+import measurelp.check_proof as checker
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, reports_errors
 from measurelp.errors import InvalidFile
@@ -28,13 +28,13 @@ def command(*, file: str, as_json: bool) -> None:
       measurelp check proof.json
     """
     try:
-        document = check_proof.read(file)
-    except check_proof.Unreadable as error:
+        document = checker.read(file)
+    except checker.Unreadable as error:
         raise InvalidFile(f"{file}: {error}.") from None
     proved, reason = None, None
     try:
-        proved = check_proof.check(document)
-    except check_proof.Rejected as error:
+        proved = checker.check(document)
+    except checker.Rejected as error:
         reason = str(error)
     code = Exit.NOT_CERTIFIED if proved is None else Exit.CERTIFIED
     if as_json:
@@ -43,15 +43,15 @@ def command(*, file: str, as_json: bool) -> None:
     elif proved is None:
         click.echo(f"NOT PROVED: {reason}")
     else:
-        click.echo("\n".join(["PROVED", *check_proof.sentences(proved)]))
+        click.echo("\n".join(["PROVED", *checker.sentences(proved)]))
     raise SystemExit(int(code))
 
 
-def _facts(proved: check_proof.Statement | None, reason: str | None) -> dict[str, Any]:
+def _facts(proved: checker.Statement | None, reason: str | None) -> dict[str, Any]:
     """The fields of the JSON; bounds are doubles on the safe side."""
     if proved is None:
         return {"proved": False, "reason": reason}
-    above, problem = check_proof.above, proved.problem
+    above, problem = checker.above, proved.problem
     return {
         "proved": True,
         "reason": None,
@@ -65,7 +65,7 @@ def _facts(proved: check_proof.Statement | None, reason: str | None) -> dict[str
         },
         "neurons": proved.neurons,
         "primal_value": above(proved.primal),
-        "dual_value": check_proof.below(proved.dual),
+        "dual_value": checker.below(proved.dual),
         "gap": above(proved.gap),
         "misfit": None if proved.misfit is None else above(proved.misfit),
         "data_sha256": problem.data_sha256,

@@ -35,7 +35,7 @@ _ENOUGH = 0.97  # of the limit: shorter vectors are not sought
 _MANY = 400  # concave lines that cut a cone; with more, it is split without a try
 _DEEPEST = 200  # splits; the checker allows more
 _SPLIT_PARTS = 16  # an edge is split at a fraction of at most about so many parts
-_THETA_BITS = 1e-9  # thetas as near as that to 0 and 1 are 0 and 1
+_NEARLY = 1e-9  # thetas as near as that to 0 and 1 are 0 and 1
 
 
 def record_cover(part: Part, ball: Ball, unit: Fraction, *, most: int) -> list[Record]:
@@ -157,11 +157,16 @@ class _Node:
             guess[:] = y / length
         if status == ABOVE or not length < 1.0:
             return None, length
-        theta[theta < _THETA_BITS] = 0.0
-        theta[theta > 1.0 - _THETA_BITS] = 1.0
-        thetas = np.round(theta * THETA)
-        h = base + (factor[concave] * thetas / THETA) @ self.v[concave]
-        return self._rounded(problem, y, h, concave, thetas), length
+        theta[theta < _NEARLY] = 0.0
+        theta[theta > 1.0 - _NEARLY] = 1.0
+        # Thetas that need not be listed often do as well.
+        for choice in (self.rows[concave] @ y > 0.0, theta):
+            thetas = np.round(choice * THETA)
+            h = base + (factor[concave] * thetas / THETA) @ self.v[concave]
+            record = self._rounded(problem, y, h, concave, thetas)
+            if record is not None:
+                return record, length
+        return None, length
 
     def _rounded(
         self, problem: int, y: Array, h: Array, concave: NDArray[np.intp], thetas: Array

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from measurelp import check_proof
+import measurelp.check_proof as checker
 from measurelp.certificate import Certificate
 from measurelp.errors import BudgetExceeded, InvalidFile, InvalidProblem
-from measurelp.network import ReluNetwork
-from measurelp.problem import MeasureProblem, row_space
+from measurelp.network import ReluNetwork, measure_from_network
+from measurelp.problem import Interpolation, MeasureProblem, Squared, row_space
 from measurelp.proof.cover import record_cover
 from measurelp.proof.exact import exact_dual, rationals
 from measurelp.status import Verdict
@@ -108,17 +108,17 @@ def write_proof(
     target = check_new_file(path, overwrite=overwrite)
     document = proof_document(problem, network, certificate, max_records=max_records)
     text = json.dumps(document, separators=(",", ":"))
-    if len(text) > check_proof.MAX_BYTES:
+    if len(text) > checker.MAX_BYTES:
         raise BudgetExceeded(f"the proof has {len(text)} bytes, more than the checker reads.")
     try:
-        stated = check_proof.check(document)
-    except check_proof.Rejected as error:  # pragma: no cover - a bug, never written
+        stated = checker.check(document)
+    except checker.Rejected as error:  # pragma: no cover - a bug, never written
         raise InvalidProblem(f"the proof does not hold in exact arithmetic: {error}.") from None
     _write(target, text + "\n", path)
     return Proof(
-        path=Path(path), primal_value=check_proof.above(stated.primal),
-        dual_value=check_proof.below(stated.dual), gap=check_proof.above(stated.gap),
-        misfit=None if stated.misfit is None else check_proof.above(stated.misfit),
+        path=Path(path), primal_value=checker.above(stated.primal),
+        dual_value=checker.below(stated.dual), gap=checker.above(stated.gap),
+        misfit=None if stated.misfit is None else checker.above(stated.misfit),
         data_sha256=stated.problem.data_sha256, statement_sha256=stated.statement_sha256,
         records=stated.records, size=len(text) + 1,
     )  # fmt: skip
@@ -132,10 +132,17 @@ def proof_document(
         raise InvalidProblem(
             f"the verdict is {certificate.verdict.name}: there is nothing to prove exactly."
         )
+    measure_from_network(network, problem)  # refuse what is no candidate, in its words
+    known = isinstance(problem.loss, (Squared, Interpolation)) and problem.y.ndim == 1
+    if not known or problem.ball.name != "l2" or problem.activation.name != "relu":
+        raise InvalidProblem(
+            "problem: exact proofs are for the squared loss and interpolation with one output, "
+            "the l2 ball and the ReLU."
+        )
     hidden = network.hidden_weights
     if problem.has_bias:
         hidden = np.column_stack([hidden, network.hidden_bias])
-    linear = np.zeros(problem.d) if network.skip is None else network.skip.linear
+    linear = np.zeros(problem.d) if network.skip is None else network.skip.linear.reshape(-1)
     problem_entry = {
         "loss": problem.loss.name,
         "bias": problem.bias,
@@ -146,23 +153,23 @@ def proof_document(
     }
     network_entry = {
         "hidden": rationals(hidden),
-        "output": rationals(network.output_weights),
+        "output": rationals(network.output_weights.reshape(-1)),
         "skip": rationals(np.append(linear, network.output_bias)),
     }
     a_unit, alpha = exact_dual(problem, certificate.dual * _factor(problem, certificate))
     coordinates = _coordinates(problem)
-    stated = check_proof.problem_of(problem_entry)
-    _, primal, misfit = check_proof.bounds_of_network(stated, network_entry)
-    gap = primal - check_proof.bound_of_dual(stated, a_unit, tuple(alpha))
+    stated = checker.problem_of(problem_entry)
+    _, primal, misfit = checker.bounds_of_network(stated, network_entry)
+    gap = primal - checker.bound_of_dual(stated, a_unit, tuple(alpha))
     claim = {
         "gap": _rounded_up(gap),
         "misfit": _rounded_up(misfit) if problem.loss.is_hard_constraint else None,
     }
-    rows, centres, ball, radius = check_proof.supremum_of(stated, a_unit, tuple(alpha), coordinates)
+    rows, centres, ball, radius = checker.supremum_of(stated, a_unit, tuple(alpha), coordinates)
     covers: list[Any] = []
     left = max_records
     for centre in centres:
-        part = check_proof.part_of(rows, centre)
+        part = checker.part_of(rows, centre)
         covers.append(record_cover(part, ball, radius, most=left))
         left -= len(covers[-1])
     return {
@@ -171,7 +178,7 @@ def proof_document(
         "problem": problem_entry,
         "network": network_entry,
         "claim": claim,
-        "statement_sha256": check_proof.digest_of([problem_entry, network_entry, claim]),
+        "statement_sha256": checker.digest_of([problem_entry, network_entry, claim]),
         "dual": [a_unit, alpha],
         "coordinates": coordinates,
         "covers": covers,

@@ -16,11 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def test_help_names_every_command(run):
     result = run("--help")
     assert result.exit_code == 0
-    for name in ("solve", "certify", "enumerate", "info", "Exit codes"):
+    for name in ("solve", "certify", "check", "enumerate", "info", "Exit codes"):
         assert name in result.stdout
 
 
-@pytest.mark.parametrize("name", ["solve", "certify", "enumerate", "info"])
+@pytest.mark.parametrize("name", ["solve", "certify", "check", "enumerate", "info"])
 def test_each_command_has_help(run, name):
     result = run(name, "--help")
     assert result.exit_code == 0 and "--json" in result.stdout

@@ -1,0 +1,1 @@
+"""Proofs in exact arithmetic and the checker that stands alone."""
