@@ -26,6 +26,7 @@ _MOST_FAILURES = 8
 _CORRECTIONS = 4
 _MERGE_EVERY, _MERGE_COSINE = 5, 0.98
 _STUCK = 1e-12
+_BLOCK = 512  # rows
 
 
 class Data(NamedTuple):
@@ -67,12 +68,15 @@ class Work(NamedTuple):
     cross: NDArray[np.float64]
     residual: NDArray[np.float64]
     rate: NDArray[np.float64]
+    base: NDArray[np.float64]
     gradients: NDArray[np.float64]
     moves: NDArray[np.float64]
     skip_move: NDArray[np.float64]
     slopes: NDArray[np.float64]
     lengths: NDArray[np.float64]
     hits: NDArray[np.int64]
+    times: NDArray[np.float64]
+    kinks: NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -90,7 +94,6 @@ def slide(data, state, work, tolerance, max_steps):
             _products(data, state, work)
         if state.counts[COUNT] == 0 and state.skip.shape[0] == 0:
             return 0.0
-        _gradients(data, state, work)
         released = _release(data, state, work)
         error = _error(data, state, work)
         if error <= tolerance and not released:
@@ -114,70 +117,73 @@ def slide(data, state, work, tolerance, max_steps):
 
 
 # -- passes over the rows -------------------------------------------------------------------
+#
+# They go block by block, with copies of the block: small arrays that overlap with no other are
+# what the compiler vectorises.
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
 def _products(data, state, work):
-    """Inner products, zero on walls, and the residual fit - y."""
+    """Inner products, zero on walls, the residual fit - y, and the gradients.
+
+    Rows on walls count as inactive in the gradient of the objective in each weight.
+    """
     r, n = data.rows.shape
-    residual = work.residual
-    for i in range(n):
-        residual[i] = -data.y[i]
-    for c in range(state.skip.shape[0]):
-        coefficient = state.skip[c]
-        for i in range(n):
-            residual[i] += coefficient * data.skip_columns[c, i]
-    for k in range(state.counts[COUNT]):
-        row = work.inner[k]
-        _combination(data.rows, state.weights[k], row)
-        _snap(data.sizes, state.weights[k], row)
-        for w in range(state.n_walls[k]):
-            row[state.walls[k, w]] = 0.0
-        sign = state.signs[k]
-        for i in range(n):
-            residual[i] += sign * max(row[i], 0.0)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
-def _combination(rows, weight, out):
-    """out = weight @ rows."""
-    r, n = rows.shape
-    first = weight[0]
-    for i in range(n):
-        out[i] = first * rows[0, i]
-    for c in range(1, r):
-        factor = weight[c]
-        for i in range(n):
-            out[i] += factor * rows[c, i]
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
-def _snap(sizes, weight, out):
-    """Products that are nothing but rounding become zero."""
-    length = 0.0
-    for c in range(weight.shape[0]):
-        length += weight[c] * weight[c]
-    length = _SNAP * np.sqrt(length)
-    for i in range(out.shape[0]):
-        if abs(out[i]) <= length * sizes[i]:
-            out[i] = 0.0
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
-def _gradients(data, state, work):
-    """Of the objective in each weight, with rows on walls counted as inactive."""
-    r, n = data.rows.shape
-    p = data.n_penalized
-    for k in range(state.counts[COUNT]):
-        row = work.inner[k]
+    count, p = state.counts[COUNT], data.n_penalized
+    gradients = np.zeros((count, r))
+    x, v = np.empty((r, _BLOCK)), np.empty((count, _BLOCK))
+    size, residual = np.empty(_BLOCK), np.empty(_BLOCK)
+    for low in range(0, n, _BLOCK):
+        width = min(_BLOCK, n - low)
+        for c in range(r):
+            for i in range(width):
+                x[c, i] = data.rows[c, low + i]
+        for i in range(width):
+            size[i] = data.sizes[low + i]
+            residual[i] = -data.y[low + i]
+        for s in range(state.skip.shape[0]):
+            for i in range(width):
+                residual[i] += state.skip[s] * data.skip_columns[s, low + i]
+        for k in range(count):
+            _combine(x, state.weights[k], size, width, v[k])
+            for w in range(state.n_walls[k]):
+                row = state.walls[k, w] - low
+                if 0 <= row < width:
+                    v[k, row] = 0.0
+            sign = state.signs[k]
+            for i in range(width):
+                residual[i] += sign * max(v[k, i], 0.0)
+            for i in range(width):
+                work.inner[k, low + i] = v[k, i]
+        for k in range(count):
+            for c in range(r):
+                total = 0.0
+                for i in range(width):
+                    total += x[c, i] * (residual[i] if v[k, i] > 0.0 else 0.0)
+                gradients[k, c] += total
+        for i in range(width):
+            work.residual[low + i] = residual[i]
+    for k in range(count):
         length = _length_of(state.weights[k], p)
         for c in range(r):
-            total = 0.0
-            for i in range(n):
-                total += work.residual[i] * data.rows[c, i] if row[i] > 0.0 else 0.0
-            work.gradients[k, c] = state.signs[k] * total
-        for c in range(p):
-            work.gradients[k, c] += data.lam * state.weights[k, c] / length
+            penalty = data.lam * state.weights[k, c] / length if c < p else 0.0
+            work.gradients[k, c] = state.signs[k] * gradients[k, c] + penalty
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
+def _combine(x, weight, size, width, out):
+    """out = weight @ x in one block; what is nothing but rounding becomes zero."""
+    r = x.shape[0]
+    slack = _SNAP * _length_of(weight, r)
+    factor = weight[0]
+    for i in range(width):
+        out[i] = factor * x[0, i]
+    for c in range(1, r):
+        factor = weight[c]
+        for i in range(width):
+            out[i] += factor * x[c, i]
+    for i in range(width):
+        out[i] = 0.0 if abs(out[i]) <= slack * size[i] else out[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -260,7 +266,7 @@ def _direction(data, state, work, damping):
             row = work.hits[k]
             if row < 0 or work.lengths[k] > _STUCK:
                 continue
-            if not _add_wall(data, state, k, row):
+            if not add_wall(data, state, k, row):
                 continue
             blocked = True
             work.hits[k] = -1
@@ -388,23 +394,34 @@ def _solve_positive(matrix, right, least):
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
 def _changes(data, state, work):
     """What the moves change in the inner products, and in the residual while sides are kept."""
-    n = data.y.shape[0]
-    rate = work.rate
-    rate[:] = 0.0
-    for s in range(state.skip.shape[0]):
-        factor = work.skip_move[s]
-        for i in range(n):
-            rate[i] += factor * data.skip_columns[s, i]
-    for k in range(state.counts[COUNT]):
-        change = work.change[k]
-        _combination(data.rows, work.moves[k], change)
-        _snap(data.sizes, work.moves[k], change)
-        for w in range(state.n_walls[k]):
-            change[state.walls[k, w]] = 0.0
-        sign = state.signs[k]
-        inner = work.inner[k]
-        for i in range(n):
-            rate[i] += sign * change[i] if inner[i] > 0.0 else 0.0
+    r, n = data.rows.shape
+    count = state.counts[COUNT]
+    x, change = np.empty((r, _BLOCK)), np.empty(_BLOCK)
+    size, rate = np.empty(_BLOCK), np.empty(_BLOCK)
+    for low in range(0, n, _BLOCK):
+        width = min(_BLOCK, n - low)
+        for c in range(r):
+            for i in range(width):
+                x[c, i] = data.rows[c, low + i]
+        for i in range(width):
+            size[i] = data.sizes[low + i]
+            rate[i] = 0.0
+        for s in range(state.skip.shape[0]):
+            for i in range(width):
+                rate[i] += work.skip_move[s] * data.skip_columns[s, low + i]
+        for k in range(count):
+            _combine(x, work.moves[k], size, width, change)
+            for w in range(state.n_walls[k]):
+                row = state.walls[k, w] - low
+                if 0 <= row < width:
+                    change[row] = 0.0
+            sign = state.signs[k]
+            for i in range(width):
+                rate[i] += sign * (change[i] if work.inner[k, low + i] > 0.0 else 0.0)
+            for i in range(width):
+                work.change[k, low + i] = change[i]
+        for i in range(width):
+            work.rate[low + i] = rate[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -423,18 +440,12 @@ def _truncate(state, work, k):
     slope = min(work.slopes[k], -1e-300)
     found = 0
     for i in range(n):
-        v, c = inner[i], change[i]
-        if (v > 0.0 and v + c <= 0.0) or (v < 0.0 and v + c >= 0.0) or (v == 0.0 and c > 0.0):
+        v = inner[i]
+        if (v > 0.0) != (v + change[i] > 0.0):
+            work.times[found] = -v / change[i]
+            work.kinks[found] = i
             found += 1
-    times = np.empty(found)
-    kinks = np.empty(found, np.int64)
-    found = 0
-    for i in range(n):
-        v, c = inner[i], change[i]
-        if (v > 0.0 and v + c <= 0.0) or (v < 0.0 and v + c >= 0.0) or (v == 0.0 and c > 0.0):
-            times[found] = -v / c if c != 0.0 else 1.0
-            kinks[found] = i
-            found += 1
+    times, kinks = work.times[:found], work.kinks[:found]
     order = np.argsort(times)
     jumps = 0.0
     work.lengths[k] = 1.0
@@ -459,75 +470,136 @@ def _truncate(state, work, k):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _search(data, state, work):
-    """Make the step as long as the objective goes down; 1 when it was taken in full, 0 if none.
+    """Take the neurons' own lengths if the objective goes down, else one length for all.
 
-    On return ``lengths`` are those to take, ``skip_move`` is scaled, and ``hits`` are the rows to
-    rest on.
+    Returns 1 for the first, the common length, or 0 where neither goes down.  ``lengths`` are
+    then those to take, ``skip_move`` is scaled, and ``hits`` are the rows to rest on.
     """
     count = state.counts[COUNT]
-    shared = 1.0
+    common = 1.0
     for k in range(count):
-        shared = min(shared, work.lengths[k])
-    factor = 1.0
-    for attempt in range(3):
-        factor = (1.0, 0.4, 0.1)[attempt]
-        if _gain(data, state, work, factor, factor * shared) < 0.0:
+        common = min(common, work.lengths[k])
+    taken = 1.0
+    if not _gain(data, state, work, common) < 0.0:
+        taken = common = _walk(data, state, work)
+        for k in range(count):
+            work.lengths[k] = common
+        if not (common > 0.0 and _gain(data, state, work, common) < 0.0):
+            taken = common = 0.0
             for k in range(count):
-                work.lengths[k] *= factor
-                if factor < 1.0:
-                    work.hits[k] = -1
-            for s in range(state.skip.shape[0]):
-                work.skip_move[s] *= factor * shared
-            return factor
-    # All at once along the direction, by bisection on the true slope.
-    low, high = 0.0, 1.0
-    for _ in range(30):
+                work.lengths[k] = 0.0
+                work.hits[k] = -1
+    for s in range(state.skip.shape[0]):
+        work.skip_move[s] *= common
+    return taken
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _walk(data, state, work):
+    """Exact line search along the common direction: the length at which the slope turns.
+
+    The loss along it is quadratic between the kinks of all neurons, which are visited in order:
+    slope(t) = sum_i (base_i + t rate_i) rate_i + the norms' part, and each kink changes one
+    row's base and rate.  ``hits`` tells the row and neuron whose convex kink ended it.
+    """
+    n, count = data.y.shape[0], state.counts[COUNT]
+    found = 0
+    for k in range(count):
+        work.hits[k] = -1
+        for i in range(n):
+            v = work.inner[k, i]
+            found += (v > 0.0) != (v + work.change[k, i] > 0.0)
+    times = np.empty(found)
+    places = np.empty(found, np.int64)
+    found = 0
+    for k in range(count):
+        for i in range(n):
+            v = work.inner[k, i]
+            if (v > 0.0) != (v + work.change[k, i] > 0.0):
+                times[found] = -v / work.change[k, i]
+                places[found] = k * n + i
+                found += 1
+    base, rate = work.base, work.rate
+    constant, linear = 0.0, 0.0
+    for i in range(n):
+        base[i] = work.residual[i]
+        constant += base[i] * rate[i]
+        linear += rate[i] * rate[i]
+    before = 0.0
+    for event in np.argsort(times):
+        t = times[event]
+        k, i = places[event] // n, places[event] % n
+        if constant + linear * t + _norm_slope(data, state, work, t) >= 0.0:
+            return _turning_point(data, state, work, constant, linear, before, t)
+        jump = state.signs[k] * abs(work.change[k, i])
+        constant -= base[i] * rate[i]
+        linear -= rate[i] * rate[i]
+        base[i] -= jump * t
+        rate[i] += jump
+        constant += base[i] * rate[i]
+        linear += rate[i] * rate[i]
+        if constant + linear * t + _norm_slope(data, state, work, t) >= 0.0:
+            work.hits[k] = i
+            return t
+        before = t
+    if constant + linear + _norm_slope(data, state, work, 1.0) >= 0.0:
+        return _turning_point(data, state, work, constant, linear, before, 1.0)
+    return 1.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _norm_slope(data, state, work, t):
+    """lam times the slope of the sum of norms at t along the common direction."""
+    total = 0.0
+    for k in range(state.counts[COUNT]):
+        radial, square = 0.0, 1e-300
+        for c in range(data.n_penalized):
+            now = state.weights[k, c] + t * work.moves[k, c]
+            radial += now * work.moves[k, c]
+            square += now * now
+        total += radial / np.sqrt(square)
+    return data.lam * total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _turning_point(data, state, work, constant, linear, low, high):
+    """Where constant + linear t + the norms' slope turns nonnegative between low and high."""
+    for _ in range(60):
         middle = 0.5 * (low + high)
-        if _slope(data, state, work, middle) < 0.0:
+        if constant + linear * middle + _norm_slope(data, state, work, middle) < 0.0:
             low = middle
         else:
             high = middle
-    for k in range(count):
-        work.lengths[k] = 1.0
-    if low == 0.0 or not _gain(data, state, work, low, low) < 0.0:
-        for k in range(count):
-            work.lengths[k] = 0.0
-            work.hits[k] = -1
-        for s in range(state.skip.shape[0]):
-            work.skip_move[s] = 0.0
-        return 0.0
-    for k in range(count):
-        work.lengths[k] = low
-        work.hits[k] = -1
-        for i in range(data.y.shape[0]):
-            at_low = work.inner[k, i] + low * work.change[k, i]
-            at_high = work.inner[k, i] + high * work.change[k, i]
-            if (at_low > 0.0) != (at_high > 0.0) and state.signs[k] * work.residual[i] > 0.0:
-                work.hits[k] = i
-                break
-    for s in range(state.skip.shape[0]):
-        work.skip_move[s] *= low
     return low
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
-def _gain(data, state, work, factor, skip_factor):
-    """Change of the objective along factor * lengths * moves, summed from differences."""
+def _gain(data, state, work, skip_factor):
+    """Change of the objective along lengths * moves, summed from differences."""
     n, p = data.y.shape[0], data.n_penalized
-    delta = np.zeros(n)
+    delta = np.empty(_BLOCK)
     total = 0.0
-    for s in range(state.skip.shape[0]):
-        step = skip_factor * work.skip_move[s]
-        for i in range(n):
-            delta[i] += step * data.skip_columns[s, i]
+    for low in range(0, n, _BLOCK):
+        width = min(_BLOCK, n - low)
+        for i in range(width):
+            delta[i] = 0.0
+        for s in range(state.skip.shape[0]):
+            step = skip_factor * work.skip_move[s]
+            for i in range(width):
+                delta[i] += step * data.skip_columns[s, low + i]
+        for k in range(state.counts[COUNT]):
+            t = work.lengths[k]
+            sign = state.signs[k]
+            inner, change = work.inner[k], work.change[k]
+            for i in range(width):
+                v, step = inner[low + i], t * change[low + i]
+                gained = step if v > 0.0 else v + step
+                lost = -max(v, 0.0)
+                delta[i] += sign * (gained if v + step > 0.0 else lost)
+        for i in range(width):
+            total += delta[i] * (work.residual[low + i] + 0.5 * delta[i])
     for k in range(state.counts[COUNT]):
-        t = factor * work.lengths[k]
-        sign = state.signs[k]
-        inner, change = work.inner[k], work.change[k]
-        for i in range(n):
-            now = inner[i] + t * change[i]
-            both = inner[i] > 0.0 and now > 0.0
-            delta[i] += sign * (t * change[i] if both else max(now, 0.0) - max(inner[i], 0.0))
+        t = work.lengths[k]
         cross, square, after = 0.0, 0.0, 0.0
         for c in range(p):
             cross += state.weights[k, c] * work.moves[k, c]
@@ -536,38 +608,6 @@ def _gain(data, state, work, factor, skip_factor):
             after += now * now
         length = _length_of(state.weights[k], p)
         total += data.lam * t * (2.0 * cross + t * square) / (np.sqrt(after) + length)
-    for i in range(n):
-        total += delta[i] * (work.residual[i] + 0.5 * delta[i])
-    return total
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
-def _slope(data, state, work, t):
-    """Slope of the objective at t along the common direction."""
-    n, p = data.y.shape[0], data.n_penalized
-    delta = np.zeros(n)
-    rate = np.zeros(n)
-    for s in range(state.skip.shape[0]):
-        for i in range(n):
-            part = work.skip_move[s] * data.skip_columns[s, i]
-            rate[i] += part
-            delta[i] += t * part
-    total = 0.0
-    for k in range(state.counts[COUNT]):
-        sign = state.signs[k]
-        inner, change = work.inner[k], work.change[k]
-        for i in range(n):
-            now = inner[i] + t * change[i]
-            rate[i] += sign * change[i] if now > 0.0 else 0.0
-            delta[i] += sign * (max(now, 0.0) - max(inner[i], 0.0))
-        radial, square = 0.0, 1e-300
-        for c in range(p):
-            now = state.weights[k, c] + t * work.moves[k, c]
-            radial += now * work.moves[k, c]
-            square += now * now
-        total += data.lam * radial / np.sqrt(square)
-    for i in range(n):
-        total += rate[i] * (work.residual[i] + delta[i])
     return total
 
 
@@ -591,38 +631,25 @@ def _accept(data, state, work):
         largest = max(largest, _length_of(state.weights[k], p))
     for k in range(count - 1, -1, -1):
         if turned[k] or _length_of(state.weights[k], p) <= 1e-12 * largest:
-            remove(state, work, k)
+            remove(data, state, work, k)
         elif work.hits[k] >= 0:
-            _add_wall(data, state, k, work.hits[k])
+            add_wall(data, state, k, work.hits[k])
 
 
 # -- walls ------------------------------------------------------------------------------------
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def find_walls(data, state, work, tolerance):
-    """Put every neuron on the walls that pass within ``tolerance``, the nearest first."""
-    _products(data, state, work)
-    for k in range(state.counts[COUNT]):
-        _forget_walls(state, k)
-        length = np.sqrt(np.sum(state.weights[k] ** 2))
-        distance = np.abs(work.inner[k]) / np.maximum(data.sizes * length, 1e-300)
-        near = np.flatnonzero((distance <= tolerance) & (data.sizes > 0.0))
-        order = np.argsort(distance[near])
-        for row in near[order[:16]]:
-            _add_wall(data, state, k, row)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _forget_walls(state, k):
+    r = state.weights.shape[1]
     state.n_walls[k] = 0
-    state.basis[k] = 0.0
-    for c in range(state.weights.shape[1]):
-        state.basis[k, c, c] = 1.0
+    for c in range(r):
+        for e in range(r):
+            state.basis[k, c, e] = 1.0 if c == e else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_wall(data, state, k, row):
+def add_wall(data, state, k, row):
     """Put neuron k on the wall of a row, if that leaves it a face: one Householder reflection."""
     r, w = state.weights.shape[1], state.n_walls[k]
     if w >= r - 1:
@@ -666,11 +693,13 @@ def _release(data, state, work):
     """Let each neuron leave its worst wall, and count the row on the side it leaves to."""
     count, r = state.counts[COUNT], data.rows.shape[0]
     projected = np.zeros(count)
+    largest = 0.0
     for k in range(count):
         projected[k] = _face_gradient(state, work, k)
-    largest = 0.0 if count == 0 else projected.max()
+        largest = max(largest, projected[k])
     any_released = False
     multipliers = np.empty(r)
+    rows = np.empty(r, np.int64)
     for k in range(count):
         w = state.n_walls[k]
         worst, excess, to_active = -1, 0.0, False
@@ -691,11 +720,12 @@ def _release(data, state, work):
             continue
         any_released = True
         row = state.walls[k, worst]
-        others = state.walls[k, :w].copy()
+        for a in range(w):
+            rows[a] = state.walls[k, a]
         _forget_walls(state, k)
         for a in range(w):
             if a != worst:
-                _add_wall(data, state, k, others[a])
+                add_wall(data, state, k, rows[a])
         work.inner[k, row] = -_RELEASED
         if to_active:
             work.inner[k, row] = _RELEASED
@@ -744,6 +774,7 @@ def merge(data, state, work):
     """
     n, p, r = data.y.shape[0], data.n_penalized, data.rows.shape[0]
     done = False
+    mine = np.empty(r, np.int64)
     k = 0
     while k < state.counts[COUNT]:
         inner, sign = work.inner[k], state.signs[k]
@@ -755,7 +786,7 @@ def merge(data, state, work):
         if gain <= 0.0:
             for i in range(n):
                 work.residual[i] -= sign * max(inner[i], 0.0)
-            remove(state, work, k)
+            remove(data, state, work, k)
             done = True
             continue
         other = k + 1
@@ -785,13 +816,15 @@ def merge(data, state, work):
                 inner[i] += there[i]
             for c in range(r):
                 state.weights[k, c] += state.weights[other, c]
-            mine = state.walls[k, : state.n_walls[k]].copy()
+            n_mine = state.n_walls[k]
+            for w in range(n_mine):
+                mine[w] = state.walls[k, w]
             _forget_walls(state, k)
-            for row in mine:
-                for w in range(state.n_walls[other]):
-                    if state.walls[other, w] == row:
-                        _add_wall(data, state, k, row)
-            remove(state, work, other)
+            for w in range(n_mine):
+                for z in range(state.n_walls[other]):
+                    if state.walls[other, z] == mine[w]:
+                        add_wall(data, state, k, mine[w])
+            remove(data, state, work, other)
         k += 1
     return done
 
@@ -805,30 +838,41 @@ def _kink(a, b):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def remove(state, work, k):
+def remove(data, state, work, k):
     """Take neuron k out; the last one takes its place."""
+    r, n = data.rows.shape
     last = state.counts[COUNT] - 1
     state.counts[COUNT] = last
     if k != last:
-        state.weights[k] = state.weights[last]
         state.signs[k] = state.signs[last]
-        state.walls[k] = state.walls[last]
         state.n_walls[k] = state.n_walls[last]
-        state.basis[k] = state.basis[last]
-        state.upper[k] = state.upper[last]
-        work.inner[k] = work.inner[last]
-        work.active[k] = work.active[last]
-        work.cross[k] = work.cross[last]
-        for other in range(last + 1):
-            work.gram[k, other] = work.gram[last, other]
-        for other in range(last):
-            work.gram[other, k] = work.gram[other, last]
-        work.gram[k, k] = work.gram[last, last]
         work.lengths[k], work.hits[k] = work.lengths[last], work.hits[last]
-    work.active[last] = 0
-    work.cross[last] = 0.0
-    work.gram[last] = 0.0
-    work.gram[:, last] = 0.0
+        for c in range(r):
+            state.weights[k, c] = state.weights[last, c]
+            state.walls[k, c] = state.walls[last, c]
+            for e in range(r):
+                state.basis[k, c, e] = state.basis[last, c, e]
+                state.upper[k, c, e] = state.upper[last, c, e]
+            for s in range(state.skip.shape[0]):
+                work.cross[k, c, s] = work.cross[last, c, s]
+        for i in range(n):
+            work.inner[k, i] = work.inner[last, i]
+            work.active[k, i] = work.active[last, i]
+        for other in range(last):
+            here = last if other == k else other
+            for c in range(r):
+                for e in range(r):
+                    work.gram[k, other, c, e] = work.gram[last, here, c, e]
+                    work.gram[other, k, c, e] = work.gram[here, last, c, e]
+    for i in range(n):
+        work.active[last, i] = 0
+    for c in range(r):
+        for s in range(state.skip.shape[0]):
+            work.cross[last, c, s] = 0.0
+        for e in range(r):
+            for other in range(last + 1):
+                work.gram[last, other, c, e] = 0.0
+                work.gram[other, last, c, e] = 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -34,15 +34,12 @@ def priced_peaks(
     r = dual.space.rank
     known = starts / np.linalg.norm(starts, axis=1)[:, None]
     shaken = [
-        known + rng.standard_normal(known.shape) * size / np.sqrt(r)
-        for size in (0.1, 0.4) * more
+        known + rng.standard_normal(known.shape) * size / np.sqrt(r) for size in (0.1, 0.4) * more
     ]
     points = np.vstack([known, *shaken, _random_directions(dual, more * _RANDOM_STARTS, rng)])
     points = points / dual.space.norms(points)[:, None]
     eta = dual.values(points)
-    climbs = more * min(
-        _MOST_CLIMBS, max(_LEAST_CLIMBS, _CLIMBED_ROWS // len(dual.space.distinct))
-    )
+    climbs = more * min(_MOST_CLIMBS, max(_LEAST_CLIMBS, _CLIMBED_ROWS // len(dual.space.distinct)))
     highest = _spread(points, np.argsort(-eta, kind="stable"), climbs)
     lowest = _spread(points, np.argsort(eta, kind="stable"), climbs)
     signs = np.repeat([1.0, -1.0], [len(highest), len(lowest)])
@@ -51,9 +48,7 @@ def priced_peaks(
     return peaks[:n_most], values[:n_most]
 
 
-def _spread(
-    points: NDArray[np.float64], order: NDArray[np.intp], count: int
-) -> NDArray[np.intp]:
+def _spread(points: NDArray[np.float64], order: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     """The first ``count`` in order; where few are wanted, only those away from earlier ones."""
     if count >= _MOST_CLIMBS:
         return order[:count]

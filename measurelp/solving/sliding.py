@@ -27,6 +27,9 @@ from measurelp.solving import _sliding_kernels as kernels
 from measurelp.solving.neurons import Matrix, Neurons, Training, Vector
 
 
+_MOST_NEAR = 16  # rows looked at, the nearest first, for the first walls of a neuron
+
+
 @dataclass(frozen=True, eq=False)
 class Slid:
     """Where neurons slid to.
@@ -89,7 +92,12 @@ class Slider:
         kept = training.norms(neurons.weights) > 0.0
         skip = self.basis.T @ (training.skip_columns @ neurons.skip)
         state, work = _room(data, neurons.weights[kept], neurons.signs[kept], skip)
-        kernels.find_walls(data, state, work, wall_tolerance)
+        for k, weight in enumerate(state.weights):
+            distance = np.abs(training.rows @ weight) / np.linalg.norm(weight)
+            near = np.flatnonzero((distance <= wall_tolerance * self._sizes) & (self._sizes > 0.0))
+            order = np.argsort(distance[near] / self._sizes[near], kind="stable")
+            for row in near[order[:_MOST_NEAR]]:
+                kernels.add_wall(data, state, k, row)
         error = kernels.slide(data, state, work, tolerance, max_steps)
         count = int(state.counts[kernels.COUNT])
         found = Neurons(
@@ -126,11 +134,14 @@ def _room(
         cross=np.zeros((count, r, q)),
         residual=np.empty(n),
         rate=np.empty(n),
+        base=np.empty(n),
         gradients=np.zeros((count, r)),
         moves=np.zeros((count, r)),
         skip_move=np.zeros(q),
         slopes=np.zeros(count),
         lengths=np.zeros(count),
         hits=np.full(count, -1),
+        times=np.empty(n),
+        kinks=np.empty(n, np.int64),
     )
     return state, work
