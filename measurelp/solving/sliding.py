@@ -26,7 +26,6 @@ import numpy as np
 from measurelp.solving import _sliding_kernels as kernels
 from measurelp.solving.neurons import Matrix, Neurons, Training, Vector
 
-
 _MOST_NEAR = 16  # rows looked at, the nearest first, for the first walls of a neuron
 
 
