@@ -1,7 +1,7 @@
 """From a problem to a certified solution."""
 
 from measurelp.solving.entry import solve
-from measurelp.solving.lam_max import lam_max
+from measurelp.solving.largest_lam import lam_max
 from measurelp.solving.progress import Callback, Progress
 from measurelp.solving.solution import Solution, load_solution
 
