@@ -180,14 +180,19 @@ class Budget:
         ``time.perf_counter()`` value at which to stop; inf for none.
     nodes : int or None
         Branch-and-bound nodes.
+    interrupted : callable or None
+        Asked whether to stop at once.
     """
 
     deadline: float = float("inf")
     nodes: int | None = None
+    interrupted: Callable[[], bool] | None = None
 
     @property
     def time_is_up(self) -> bool:
-        """Whether the deadline has passed."""
+        """Whether the deadline has passed, or the caller wants to stop."""
+        if self.interrupted is not None and self.interrupted():
+            return True
         return time.perf_counter() >= self.deadline
 
 

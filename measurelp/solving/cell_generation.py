@@ -29,6 +29,7 @@ from measurelp.oracle.ascent import climbed
 from measurelp.problem import MeasureProblem, RowSpace
 from measurelp.program.formulate import skip_from_coefficients
 from measurelp.solving.conic_master import ConicMaster
+from measurelp.solving.interrupts import Interrupts
 from measurelp.solving.master import Master, Solved
 from measurelp.solving.neurons import Neurons, Training, merged, pruned
 from measurelp.solving.polish import polished
@@ -63,6 +64,7 @@ class CellGeneration:
     max_rounds: int
     callback: Callback | None
     deadline: float
+    interrupts: Interrupts
     began: float = field(default_factory=time.perf_counter)
     rounds: int = 0
     oracle_calls: int = 0
@@ -183,6 +185,8 @@ class CellGeneration:
         is_hard = self.training.loss.is_hard_constraint
         idle_rounds, most_idle = 0, _IDLE_ROUNDS if is_hard else 0
         while True:
+            if self.interrupts.requested:
+                return Termination.INTERRUPTED
             if time.perf_counter() >= self.deadline:
                 return Termination.TIME_LIMIT
             if self.rounds >= self.max_rounds:
@@ -262,7 +266,7 @@ class CellGeneration:
         began = time.perf_counter()
         report = self.oracle.maximise(
             dual, level=level, tolerance=_FINE * self.tol_gap, starts=self._directions(),
-            budget=Budget(self.deadline, DEFAULT_NODES),
+            budget=Budget(self.deadline, DEFAULT_NODES, self.interrupts),
         )  # fmt: skip
         self.oracle_calls += 1
         self.oracle_seconds += time.perf_counter() - began
@@ -274,6 +278,8 @@ class CellGeneration:
             return Termination.CONVERGED
         if self._add_cells(report.peaks, report.peak_values, most=2 * _MOST_NEW_CELLS):
             return None
+        if self.interrupts.requested:
+            return Termination.INTERRUPTED
         if report.termination is not Termination.CONVERGED:
             return report.termination
         return Termination.STALLED

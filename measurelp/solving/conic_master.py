@@ -83,6 +83,8 @@ class ConicMaster:
         if not usable or report.x is None or residual is None:
             return None
         neurons = Neurons(lift.weights(report.x), signs, lift.skip(report.x))
+        if not (neurons.is_finite and np.isfinite(residual).all()):
+            return None
         added = self._impose_violated_walls(neurons)
         neurons = training.without_far_kinks(neurons)
         norms = training.norms(neurons.weights)

@@ -15,8 +15,9 @@ from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
 from measurelp.network import ReluNetwork
 from measurelp.oracle import CellOracle, Oracle, choose_oracle
-from measurelp.problem import MeasureProblem, row_space
+from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.solving.cell_generation import CellGeneration
+from measurelp.solving.interrupts import remembered_interrupts
 from measurelp.solving.progress import Callback
 from measurelp.solving.solution import Solution
 from measurelp.status import Scope
@@ -37,12 +38,13 @@ def solve(
 ) -> Solution:
     r"""Find a global optimum among all networks of any width, and prove it.
 
-    A cone program over a few cells of the data's hyperplane arrangement gives a network and
-    a dual vector alpha.  Where :math:`|\eta_\alpha|` exceeds lam, cells are missing: they
-    are added, and so on.  Cells are finite in number, so this ends; cheap local ascent finds
-    most of them, and the oracle, which covers all of weight space, proves that none is left.
+    Neurons slide over the cells of the data's hyperplane arrangement until the objective is
+    stationary; their residual is a dual vector alpha.  Where :math:`|\eta_\alpha|` exceeds
+    lam, neurons are missing: they are added, and so on.  Where sliding is stuck, a cone program
+    over the neurons' cells, which is convex, goes on.  Cheap local ascent finds most of what is
+    missing, and the oracle, which covers all of weight space, proves that nothing is left.
     Then atoms are merged and pruned to an extreme point (never more atoms than data points),
-    and what is returned is certified anew from the data.
+    and what is returned is certified from the data.
 
     Parameters
     ----------
@@ -55,8 +57,9 @@ def solve(
     max_rounds : int
         Limit on restricted programs.
     backend : str or Backend, optional
-        Solver of the restricted cone programs: "clarabel" (default), "scs", "cvxpy",
-        "cvxpy:SOLVER".
+        Solver of restricted cone programs: "clarabel", "scs", "cvxpy", "cvxpy:SOLVER".  By
+        default neurons slide over cells by Newton's method, and Clarabel solves cone programs
+        where that makes no headway, and for interpolation.
     oracle : str or Oracle, optional
         "auto" (default), "angles", "cells", "cones" or "signs".
     cells : Cells, optional
@@ -97,27 +100,31 @@ def solve(
             "backend: highs solves linear and quadratic programs, and the l2 ball needs "
             'second-order cones; use "clarabel", "scs" or "cvxpy".'
         )
-    space = row_space(problem)
-    if cells is not None:
-        if not isinstance(cells, Cells):
-            raise InvalidProblem(
-                f"cells: expected Cells, as enumerate_cells makes them, found {cells!r}."
-            )
-        if cells.scope is Scope.SAMPLED or oracle in (None, "auto", "cells"):
-            chosen_oracle: Oracle = CellOracle(cells)
-            why = "cells were given"
-        else:
-            chosen_oracle, why = choose_oracle(oracle, space, cells)
-    else:
-        chosen_oracle, why = choose_oracle(oracle, space)
-    first = None if start is None else candidate_measure(problem, start)
-    run = CellGeneration(
-        problem=problem, space=space, oracle=chosen_oracle, backend=chosen_backend,
-        slides=backend is None,        tol_gap=tol_gap, max_rounds=max_rounds, callback=callback,
-        deadline=math.inf if time_limit is None else time.perf_counter() + time_limit,
-    )  # fmt: skip
-    with threadpool_limits(limits=1):
-        return run.solution(first, why)
+    deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
+    with remembered_interrupts() as interrupts, threadpool_limits(limits=1):
+        space = row_space(problem)
+        chosen_oracle, why = _chosen_oracle(oracle, cells, space)
+        run = CellGeneration(
+            problem=problem, space=space, oracle=chosen_oracle, backend=chosen_backend,
+            slides=backend is None, tol_gap=tol_gap, max_rounds=max_rounds, callback=callback,
+            deadline=deadline, interrupts=interrupts,
+        )  # fmt: skip
+        return run.solution(None if start is None else candidate_measure(problem, start), why)
+
+
+def _chosen_oracle(
+    oracle: str | Oracle | None, cells: Cells | None, space: RowSpace
+) -> tuple[Oracle, str]:
+    """The oracle and why; cells that were given are used unless another oracle is named."""
+    if cells is None:
+        return choose_oracle(oracle, space)
+    if not isinstance(cells, Cells):
+        raise InvalidProblem(
+            f"cells: expected Cells, as enumerate_cells makes them, found {cells!r}."
+        )
+    if cells.scope is Scope.SAMPLED or oracle in (None, "auto", "cells"):
+        return CellOracle(cells), "cells were given"
+    return choose_oracle(oracle, space, cells)
 
 
 def _check_arguments(

@@ -34,6 +34,11 @@ class Neurons:
         """Number of neurons."""
         return len(self.signs)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all numbers are finite."""
+        return bool(np.isfinite(self.weights).all() and np.isfinite(self.skip).all())
+
 
 @dataclass(frozen=True, eq=False)
 class Training:

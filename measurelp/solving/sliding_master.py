@@ -68,7 +68,7 @@ class SlidingMaster:
         if slid.steps == 0:  # new directions bring so little that it is within the tolerance
             self.loose = max(1e-3 * self.loose, _TIGHT)
         self.neurons = self.training.without_far_kinks(slid.neurons)
-        self.failures += slid.error > max(tolerance, STATIONARY)
+        self.failures += not slid.error <= max(tolerance, STATIONARY)
         return Solved(
             self.neurons, target - self.training.fit(self.neurons),
             is_settled=slid.error <= STATIONARY, is_stationary=slid.error <= STATIONARY,
