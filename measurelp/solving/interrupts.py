@@ -34,7 +34,7 @@ def remembered_interrupts() -> Iterator[Interrupts]:
         yield interrupts
         return
 
-    def remember(number: int, frame: Any) -> None:
+    def remember(_number: int, _frame: Any) -> None:
         if interrupts.requested:
             raise KeyboardInterrupt
         interrupts.requested = True

@@ -140,7 +140,7 @@ FAULTS = {
             "auto", p, at=int(rng.integers(1, 4)), before=bool(rng.random() < 0.5)
         )
     },
-    "a backend that lies": lambda p, rng: {
+    "a backend that lies": lambda _p, rng: {
         "backend": faults.FaultyBackend(
             some_lie(rng), at=some_calls(rng),
             seed=int(rng.integers(99)),
