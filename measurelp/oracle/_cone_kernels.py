@@ -20,6 +20,15 @@ compensated and inherits the same combination: 30 u K D + 8 u K.  Chords, thetas
 convex combination over the corral are sums of at most m + 2 d terms: (3 m + 40) u K + 60 u K D.
 Together |h_j - computed| <= u K (100 D + 3 m + 100) =: delta, and |<r_j, y> - computed| <=
 u |y|_1 (20 D + d + 2).  Both are charged before the inequalities are tested.
+
+Children.  Splitting the edge (i, j) at al r_i + be r_j changes the majorant of the parent, with
+its thetas, in one value only: h_mid = al h_i + be h_j - G, where G sums c_l min(al |v_li|,
+be |v_lj|) over the convex rows that the edge crosses.  So the parent's y, less G along the
+normal of the new generator, passes the child's inequalities in exact arithmetic, which bounds
+the child in O(d) operations.  It is proved like any other y: h_mid carries the errors of h_i and
+h_j, at most delta(D, m), a sum of at most m terms of three roundings each and four more
+operations, (m + 12) u K, and the values v that G is made of are those of the parent; so
+delta(D + 1, m) + (m + 20) u K covers it.
 """
 
 from __future__ import annotations
@@ -27,60 +36,122 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from measurelp.oracle._kernels import dual_value, min_norm_point
+from measurelp.oracle._cone_bounds_kernels import U, least_over_faces, proved_length
+from measurelp.oracle._frontier_kernels import (
+    BEST,
+    DONE,
+    END_ROOT,
+    GROW,
+    MAX_DEPTH,
+    N_FREE,
+    N_PILE,
+    NEXT_ROOT,
+    NODES,
+    PAUSED,
+    UPPER,
+    WORK,
+    peek,
+    put,
+    record,
+    release,
+    reserve,
+    take,
+)
+from measurelp.oracle._kernels import dual_value, min_norm_point, workspace
 
-U = 2.0**-53
+# Slots of ``chunks``: rows of the arena ever used, rows in use, and for each size 8 * 2^k the
+# first free chunk, whose first row holds the next one; -1 for none.
+BUMP, LIVE, FIRST_FREE = 0, 1, 2
 
-# Why sweep returned.
-DONE = 0
-PAUSED = 1  # the node budget of this call is used up
-GROW = 2  # the arena of cut rows or the stack of frames is full
-
-# Slots of the integer and float state vectors.
-TOP, NODES, N_PEAKS, MAX_DEPTH = 0, 1, 2, 3
-BEST, UPPER = 0, 1
+_NODE_WORK = 50  # what a node costs beside its rows, in rows
+_MAX_CROSSINGS = 32  # an edge that more rows cross is halved
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def push_root(signs, rows, alpha, total, stack, arena_row, arena_v, ints):
-    """Put the orthant with the given signs (+-1) on the empty stack."""
-    begin, end, depth, alive, bound, generator, normal, uncut, linear, guess = stack
+def _size_class(count):
+    k = 0
+    while (8 << k) < count:
+        k += 1
+    return k
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _allocate(chunks, arena_row, count):
+    """Where ``count`` rows of the arena are free; they are the caller's from now on."""
+    if count == 0:
+        return 0
+    k = _size_class(count)
+    chunks[LIVE] += 8 << k
+    start = chunks[FIRST_FREE + k]
+    if start >= 0:
+        chunks[FIRST_FREE + k] = arena_row[start]
+    else:
+        start = chunks[BUMP]
+        chunks[BUMP] += 8 << k
+    return start
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _free(chunks, arena_row, start, count):
+    """Give back what was allocated for ``count`` rows."""
+    if count > 0:
+        k = _size_class(count)
+        chunks[LIVE] -= 8 << k
+        arena_row[start] = chunks[FIRST_FREE + k]
+        chunks[FIRST_FREE + k] = start
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _open_orthant(orthant, slot, top, rows, alpha, total, frames, arena_row, arena_v, chunks):
+    """Put an orthant into a slot; bit j - 1 of its number is set where coordinate j is negative."""
+    begin, count, depth, alive, bound, generator, normal, uncut, linear, guess = frames
     n, r = rows.shape
-    for i in range(r):
+    signs = np.empty(r)
+    for j in range(r):
+        signs[j] = -1.0 if j > 0 and (orthant >> (j - 1)) & 1 else 1.0
         for c in range(r):
-            generator[0, i, c] = 0.0
-            normal[0, i, c] = 0.0
-        generator[0, i, i] = signs[i]
-        normal[0, i, i] = signs[i]
-        uncut[0, i] = 0.0
-        linear[0, i] = signs[i] * total[i]
+            generator[slot, j, c] = 0.0
+            normal[slot, j, c] = 0.0
+        generator[slot, j, j] = signs[j]
+        normal[slot, j, j] = signs[j]
+        uncut[slot, j] = 0.0
+        linear[slot, j] = signs[j] * total[j]
     for p in range(4):
-        bound[0, p] = np.inf
+        bound[slot, p] = top
         for c in range(r):
-            guess[0, p, c] = signs[c]
-    alive[0] = 15
-    depth[0] = 0
-    begin[0] = 0
+            guess[slot, p, c] = signs[c]
+    alive[slot] = 15
+    depth[slot] = 0
     size = 0
+    for row in range(n):
+        positive = False
+        negative = False
+        for j in range(r):
+            value = signs[j] * rows[row, j]
+            positive |= value > 0.0
+            negative |= value < 0.0
+        size += positive and negative
+    start = _allocate(chunks, arena_row, size)
+    begin[slot] = start
+    count[slot] = size
     carry = np.zeros(r)
     for row in range(n):
         positive = False
         negative = False
         for j in range(r):
             value = signs[j] * rows[row, j]
-            arena_v[size, j] = value
             positive |= value > 0.0
             negative |= value < 0.0
         if positive and negative:
-            arena_row[size] = row
-            size += 1
+            arena_row[start] = row
+            for j in range(r):
+                arena_v[start, j] = signs[j] * rows[row, j]
+            start += 1
         elif positive:
             for j in range(r):
-                _add(uncut[0], carry, j, alpha[row] * arena_v[size, j])
+                _add(uncut[slot], carry, j, alpha[row] * (signs[j] * rows[row, j]))
     for j in range(r):
-        uncut[0, j] += carry[j]
-    end[0] = size
-    ints[TOP] = 1
+        uncut[slot, j] += carry[j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -96,46 +167,88 @@ def _add(total, carry, j, term):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def sweep(
-    rows, alpha, reach, stack, arena_row, arena_v, ints, floats,
-    level, tolerance, budget, peaks, peak_values,
+    rows, alpha, total, reach, top, frames, arena_row, arena_v, chunks, frontier, most_live,
+    most_open, ints, floats, level, tolerance, node_limit, work_limit, peaks, peak_values,
 ):  # fmt: skip
-    """Work the stack down until it is empty or ``budget`` nodes were treated.
+    """Work the tree until nothing is open or so many nodes or so much work was done.
 
     A node is given up for problem p when its bound is at most
-    max(level, best (1 + tolerance)).  ``reach`` is K of the module's docstring.
-    Points found above ``level`` are appended to ``peaks`` while there is room.
+    max(level, best (1 + tolerance)).  ``reach`` is K of the module's docstring and ``top``
+    a bound of everything, which orthants have until they are opened.  Points found above
+    ``level`` are appended to ``peaks``.  Children wait in the heap while fewer than
+    ``most_open`` nodes and ``most_live`` rows are in use.
     """
-    begin, end, depth, alive, bound, generator, normal, uncut, linear, guess = stack
-    r = rows.shape[1]
-    q = np.empty((max(16, arena_row.shape[0] // 8), r))
-    q_tag = np.empty_like(q)
+    begin, count, depth, alive, bound, generator, normal, uncut, linear, guess = frames
+    counts = frontier[5]
+    n, r = rows.shape
+    room = 64
+    q = np.empty((room, r))
+    q_tag = np.empty((room, r))
+    middle = np.empty(room)
+    keep = np.empty(room, np.int64)
     base = np.empty(r)
     base_tag = np.empty(r)
-    y = np.empty(r)
-    h = np.empty(r)
+    points = np.empty((4, r))
+    heights = np.empty((4, r))
     w = np.empty(r)
     rays = np.empty((r, r))
     t = np.empty(r)
     carry = np.empty(r)
-    crossings = np.empty(32)
-    weights = np.empty(32)
+    axis = np.empty(r)
+    child_y = np.empty(r)
+    child_h = np.empty(r)
+    corner = np.empty(r)
+    crossings = np.empty(_MAX_CROSSINGS)
+    weights = np.empty(_MAX_CROSSINGS)
+    score = np.empty((r, r))
+    space = workspace(r, r)
     treated = 0
-    while ints[TOP] > 0:
-        frame = ints[TOP] - 1
-        first, last = begin[frame], end[frame]
-        m = last - first
-        # Room for two children before anything of this node is changed.
-        if frame + 2 >= begin.shape[0] or last + 2 * m + 2 > arena_row.shape[0]:
-            return GROW
-        if treated >= budget:
+    work = 0
+    while True:
+        frame = peek(frontier)
+        roomy = chunks[LIVE] < most_live and bound.shape[0] - counts[N_FREE] < most_open
+        on_pile = counts[N_PILE] > 0 or not roomy
+        threshold = max(level, floats[BEST] * (1.0 + tolerance))
+        if frame >= 0 and frontier[0][frame] <= threshold:
+            floats[UPPER] = max(floats[UPPER], frontier[0][frame])
+            frame = take(frontier)
+            _free(chunks, arena_row, begin[frame], count[frame])
+            release(frontier, frame)
+            continue
+        opens = ints[NEXT_ROOT] < ints[END_ROOT] and (frame < 0 or not on_pile)
+        if frame < 0 and not opens:
+            ints[WORK] += work
+            return DONE
+        if treated >= node_limit or work >= work_limit:
+            ints[WORK] += work
             return PAUSED
+        most = n if opens else count[frame]
+        if counts[N_FREE] < 3 or chunks[BUMP] + (24 << _size_class(most)) > arena_row.shape[0]:
+            ints[WORK] += work
+            return GROW
+        if opens:
+            frame = reserve(frontier)
+            _open_orthant(
+                ints[NEXT_ROOT], frame, top, rows, alpha, total, frames, arena_row, arena_v, chunks
+            )
+            ints[NEXT_ROOT] += 1
+            work += n
+        else:
+            take(frontier)
+        first = begin[frame]
+        m = count[frame]
+        last = first + m
         treated += 1
+        work += m + _NODE_WORK
         ints[NODES] += 1
         level_here = depth[frame]
         ints[MAX_DEPTH] = max(ints[MAX_DEPTH], level_here)
-        if q.shape[0] < m:
-            q = np.empty((2 * m, r))
-            q_tag = np.empty_like(q)
+        if room < m:
+            room = 2 * m
+            q = np.empty((room, r))
+            q_tag = np.empty((room, r))
+            middle = np.empty(room)
+            keep = np.empty(room, np.int64)
         for j in range(r):
             length = 0.0
             for c in range(r):
@@ -181,19 +294,21 @@ def sweep(
                 base[c] = 0.0
                 for j in range(r):
                     base[c] += base_tag[j] * normal[frame, j, c]
+            y, h = points[p], heights[p]
             min_norm_point(
                 base, base_tag, rays, r, q, q_tag, n_q, guess[frame, p],
                 threshold * (1.0 - 1e-9), threshold * (1.0 + 1e-9) if n_chords > 0 else np.inf,
-                y, h,
+                y, h, space,
             )  # fmt: skip
-            proved = _proved_length(generator[frame], y, h, delta, level_here)
-            threshold = max(level, floats[BEST] * (1.0 + tolerance))
+            proved = proved_length(generator[frame], y, h, delta, level_here, axis)
             if proved > threshold:
                 close = 0.0
                 for c in range(r):
                     close += y[c] * y[c]
                 if close <= (threshold * (1.0 + 1e-4)) ** 2:
-                    proved = min(proved, _least_over_faces(generator[frame], h, delta, level_here))
+                    proved = min(
+                        proved, least_over_faces(generator[frame], h, delta, level_here, axis)
+                    )
             proved = min(proved, bound[frame, p])
             # A relaxation's maximiser, moved into the cone, is a point to try.
             length = 0.0
@@ -235,12 +350,8 @@ def sweep(
                         better = value > floats[BEST] * (1.0 + 1e-12)
                         if value > floats[BEST]:
                             floats[BEST] = value
-                        slot = ints[N_PEAKS]
-                        if (value > level or better) and slot < peaks.shape[0]:
-                            for c in range(r):
-                                peaks[slot, c] = w[c]
-                            peak_values[slot] = sigma * value
-                            ints[N_PEAKS] += 1
+                        if value > level or better:
+                            record(peaks, peak_values, ints, w, sigma * value, better)
             threshold = max(level, floats[BEST] * (1.0 + tolerance))
             if proved <= threshold + 8.0 * r * delta or m == 0 or level_here >= 400:
                 # What is above the threshold by no more than the rounding that was charged,
@@ -260,260 +371,190 @@ def sweep(
                             t[j] += normal[frame, j, c] * guess[frame, p, c]
                         carry[j] = max(t[j], 0.0)
         if still_alive == 0:
-            ints[TOP] -= 1
+            _free(chunks, arena_row, first, m)
+            release(frontier, frame)
             continue
-        for j in range(r):
-            t[j] = carry[j]
-
-        # Branch: the edge along which the chords of the worst problem lose most, or, where
-        # only concave rows cut and the inner solver was not accurate enough, their kinks.
-        longest = 0.0
-        long_i, long_j = 0, 1
-        for i in range(r):
-            for j in range(i + 1, r):
-                gap = 0.0
-                for c in range(r):
-                    gap += (generator[frame, i, c] - generator[frame, j, c]) ** 2
-                if gap > longest:
-                    longest = gap
-                    long_i, long_j = i, j
-        best_score = 0.0
-        split_i, split_j = -1, -1
-        if not (level_here > 40 and level_here % 3 == 0):
-            total_t = 0.0
-            for j in range(r):
-                total_t += t[j]
-            for i in range(r):
-                for j in range(i + 1, r):
-                    gap = 0.0
-                    for c in range(r):
-                        gap += (generator[frame, i, c] - generator[frame, j, c]) ** 2
-                    if gap < 0.09 * longest:
-                        continue
-                    score = 0.0
-                    for k in range(first, last):
-                        a, b = arena_v[k, i], arena_v[k, j]
-                        if a * b < 0.0:
-                            c_l = worst_sigma * alpha[arena_row[k]]
-                            if c_l > 0.0 or not worst_has_chords:
-                                score += abs(c_l) * abs(a) * abs(b) / (abs(a) + abs(b))
-                    score *= min(t[i], t[j]) + 0.02 * total_t
-                    if score > best_score:
-                        best_score = score
-                        split_i, split_j = i, j
-        if split_i < 0:
-            split_i, split_j = long_i, long_j
-        count = 0
-        overflow = False
-        for k in range(first, last):
-            a, b = arena_v[k, split_i], arena_v[k, split_j]
-            c_l = worst_sigma * alpha[arena_row[k]]
-            if a * b < 0.0 and (c_l > 0.0 or not worst_has_chords):
-                if count == 32:
-                    overflow = True
-                    break
-                crossings[count] = abs(b) / (abs(a) + abs(b))
-                weights[count] = abs(c_l) * abs(a) * abs(b) / (abs(a) + abs(b))
-                count += 1
-        al = 0.5
-        if count > 0 and not overflow:
-            al = min(max(_weighted_median(crossings, weights, count), 0.2), 0.8)
+        split_i, split_j, al = _best_split(
+            generator[frame], alpha, arena_row, arena_v, first, last, worst_sigma,
+            worst_has_chords, carry, level_here > 40 and level_here % 3 == 0, crossings, weights,
+            score,
+        )  # fmt: skip
         be = 1.0 - al
 
-        # Children: ``frame`` keeps generator j (replaces i), the next frame keeps i.
-        other = frame + 1
-        depth[other] = level_here + 1
-        depth[frame] = level_here + 1
-        alive[frame] = still_alive
-        alive[other] = still_alive
-        for p in range(4):
-            bound[other, p] = bound[frame, p]
-            for c in range(r):
-                guess[other, p, c] = guess[frame, p, c]
-        for j in range(r):
-            uncut[other, j] = uncut[frame, j]
-            linear[other, j] = linear[frame, j]
-            for c in range(r):
-                generator[other, j, c] = generator[frame, j, c]
-                normal[other, j, c] = normal[frame, j, c]
-        middle = al * uncut[frame, split_i] + be * uncut[frame, split_j]
-        uncut[frame, split_i] = middle
-        uncut[other, split_j] = middle
-        middle = al * linear[frame, split_i] + be * linear[frame, split_j]
-        linear[frame, split_i] = middle
-        linear[other, split_j] = middle
+        # What the chords lose at the new generator, for sigma = + and -; and the new values.
+        gain_plus = 0.0
+        gain_minus = 0.0
+        for k in range(first, last):
+            a, b = arena_v[k, split_i], arena_v[k, split_j]
+            value = al * a + be * b
+            if abs(value) <= 16.0 * U * max(abs(a), abs(b)):
+                value = 0.0
+            middle[k - first] = value
+            if a * b < 0.0:
+                coefficient = alpha[arena_row[k]]
+                gap = min(al * abs(a), be * abs(b))
+                if coefficient > 0.0:
+                    gain_plus += coefficient * gap
+                else:
+                    gain_minus -= coefficient * gap
         for c in range(r):
-            middle = al * generator[frame, split_i, c] + be * generator[frame, split_j, c]
-            generator[frame, split_i, c] = middle
-            generator[other, split_j, c] = middle
-            n_i, n_j = normal[frame, split_i, c], normal[frame, split_j, c]
-            normal[frame, split_i, c] = n_i / al
-            normal[frame, split_j, c] = n_j - (be / al) * n_i
-            normal[other, split_j, c] = n_j / be
-            normal[other, split_i, c] = n_i - (al / be) * n_j
-        # The second child's list is written behind this one, then the first in place.
-        tail = last
-        for j in range(r):
-            carry[j] = 0.0
-        for k in range(first, last):
-            tail = _inherit(
-                k, tail, split_j, split_i, split_j, al, be, alpha,
-                arena_row, arena_v, uncut[other], carry,
-            )  # fmt: skip
-        for j in range(r):
-            uncut[other, j] += carry[j]
-            carry[j] = 0.0
-        kept = first
-        for k in range(first, last):
-            kept = _inherit(
-                k, kept, split_i, split_i, split_j, al, be, alpha,
-                arena_row, arena_v, uncut[frame], carry,
-            )  # fmt: skip
-        for j in range(r):
-            uncut[frame, j] += carry[j]
-        moved = kept
-        for k in range(last, tail):
-            arena_row[moved] = arena_row[k]
+            corner[c] = al * generator[frame, split_i, c] + be * generator[frame, split_j, c]
+        # Children: each replaces one of the two by the new generator.  The one in which the
+        # worst problem's maximiser lies is treated first.
+        prefers_i = al * carry[split_j] >= be * carry[split_i]
+        charge = U * reach * (100.0 * (level_here + 1.0) + 4.0 * m + 120.0)
+        for turn in range(2):
+            if prefers_i == (turn == 1):
+                new, old, share, rest = split_i, split_j, al, be
+            else:
+                new, old, share, rest = split_j, split_i, be, al
+            child = reserve(frontier)
             for j in range(r):
-                arena_v[moved, j] = arena_v[k, j]
-            moved += 1
-        end[frame] = kept
-        begin[other] = kept
-        end[other] = moved
-        ints[TOP] = other + 1
-    return DONE
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _inherit(k, slot, replaced, i, j, al, be, alpha, arena_row, arena_v, uncut, carry):
-    """Give cut row k to the child whose generator ``replaced`` is the new middle one.
-
-    Writes it to ``slot`` and returns the next free slot, or adds it to the child's linear
-    part if it does not cut the child.
-    """
-    r = arena_v.shape[1]
-    row = arena_row[k]
-    a, b = arena_v[k, i], arena_v[k, j]
-    middle = al * a + be * b
-    if abs(middle) <= 16.0 * U * max(abs(a), abs(b)):
-        middle = 0.0
-    positive = middle > 0.0
-    negative = middle < 0.0
-    for c in range(r):
-        value = middle if c == replaced else arena_v[k, c]
-        arena_v[slot, c] = value
-        positive |= value > 0.0
-        negative |= value < 0.0
-    if positive and negative:
-        arena_row[slot] = row
-        return slot + 1
-    if positive:
-        for c in range(r):
-            _add(uncut, carry, c, alpha[row] * arena_v[slot, c])
-    return slot
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _proved_length(generator, y, h, delta, depth):
-    """Lengthen y until <r_j, y> >= h_j holds with all rounding charged; return |y| or inf."""
-    r = h.shape[0]
-    axis = np.zeros(r)
-    for j in range(r):
-        for c in range(r):
-            axis[c] += generator[j, c]
-    excess = 0.0
-    size = 0.0
-    for c in range(r):
-        size += abs(y[c])
-    charge = delta + 2.0 * U * size * (20.0 * depth + r + 2.0)
-    for j in range(r):
-        inner = 0.0
-        along = 0.0
-        for c in range(r):
-            inner += generator[j, c] * y[c]
-            along += generator[j, c] * axis[c]
-        if not along > 0.0:
-            return np.inf
-        missing = (h[j] + charge - inner) / along
-        if not missing <= excess:
-            excess = missing
-    if not np.isfinite(excess):
-        return np.inf
-    # The added part is charged as well: its own rounding is below a millionth of it.
-    excess *= 1.0 + 1e-6
-    square = 0.0
-    for c in range(r):
-        square += (y[c] + excess * axis[c]) ** 2
-    return np.sqrt(square) * (1.0 + 1e-14)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _least_over_faces(generator, h, delta, depth):
-    """The least proved length over the points that make some of the inequalities tight.
-
-    For each set of generators, y is the shortest solution of <r_j, y> = h_j over the set, by
-    Gram-Schmidt, which solves the equations to rounding however thin the cone is.  The best
-    y for given h is among them.
-    """
-    r = h.shape[0]
-    q = np.empty((r, r))
-    y = np.empty(r)
-    v = np.empty(r)
-    least = np.inf
-    for chosen in range(1, 1 << r):
-        size = 0
-        for c in range(r):
-            y[c] = 0.0
-        usable = True
-        for j in range(r):
-            if not (chosen >> j) & 1:
+                for c in range(r):
+                    generator[child, j, c] = corner[c] if j == new else generator[frame, j, c]
+            alive[child] = 0
+            highest = -np.inf
+            for p in range(4):
+                if not (still_alive >> p) & 1:
+                    continue
+                gain = gain_plus if p < 2 else gain_minus
+                for j in range(r):
+                    child_h[j] = heights[p, j]
+                    child_y[j] = points[p, j] - gain / share * normal[frame, new, j]
+                child_h[new] = share * heights[p, new] + rest * heights[p, old] - gain
+                proved = proved_length(
+                    generator[child], child_y, child_h, charge, level_here + 1, axis
+                )
+                proved = min(proved, bound[frame, p])
+                if proved <= threshold:
+                    floats[UPPER] = max(floats[UPPER], proved)
+                else:
+                    alive[child] |= 1 << p
+                    bound[child, p] = proved
+                    highest = max(highest, proved)
+            if alive[child] == 0:
+                release(frontier, child)
                 continue
-            if size == r:
-                usable = False
-                break
-            missing = h[j]
-            before = 0.0
+            depth[child] = level_here + 1
+            for p in range(4):
+                for c in range(r):
+                    guess[child, p, c] = guess[frame, p, c]
+            for j in range(r):
+                uncut[child, j] = uncut[frame, j]
+                linear[child, j] = linear[frame, j]
+                for c in range(r):
+                    normal[child, j, c] = normal[frame, j, c]
+            uncut[child, new] = share * uncut[frame, new] + rest * uncut[frame, old]
+            linear[child, new] = share * linear[frame, new] + rest * linear[frame, old]
             for c in range(r):
-                v[c] = generator[j, c]
-                before += v[c] * v[c]
-                missing -= v[c] * y[c]
-            for _ in range(2):
-                for k in range(size):
-                    inner = 0.0
-                    for c in range(r):
-                        inner += q[k, c] * v[c]
-                    for c in range(r):
-                        v[c] -= inner * q[k, c]
-            after = 0.0
-            for c in range(r):
-                after += v[c] * v[c]
-            if not after > 1e-26 * before:
-                usable = False
-                break
-            after = np.sqrt(after)
-            along = 0.0
-            for c in range(r):
-                q[size, c] = v[c] / after
-                along += q[size, c] * generator[j, c]
-            for c in range(r):
-                y[c] += (missing / along) * q[size, c]
-            size += 1
-        if usable:
-            least = min(least, _proved_length(generator, y, h, delta, depth))
-    return least
+                normal[child, new, c] = normal[frame, new, c] / share
+                normal[child, old, c] -= (rest / share) * normal[frame, new, c]
+            work += m
+            for j in range(r):
+                carry[j] = 0.0
+            size = 0
+            for k in range(first, last):
+                positive = middle[k - first] > 0.0
+                negative = middle[k - first] < 0.0
+                for j in range(r):
+                    if j != new:
+                        positive |= arena_v[k, j] > 0.0
+                        negative |= arena_v[k, j] < 0.0
+                if positive and negative:
+                    keep[size] = k
+                    size += 1
+                elif positive:
+                    coefficient = alpha[arena_row[k]]
+                    for j in range(r):
+                        value = middle[k - first] if j == new else arena_v[k, j]
+                        _add(uncut[child], carry, j, coefficient * value)
+            for j in range(r):
+                uncut[child, j] += carry[j]
+            start = _allocate(chunks, arena_row, size)
+            for place in range(size):
+                k = keep[place]
+                arena_row[start + place] = arena_row[k]
+                for j in range(r):
+                    arena_v[start + place, j] = arena_v[k, j]
+                arena_v[start + place, new] = middle[k - first]
+            begin[child] = start
+            count[child] = size
+            put(frontier, child, highest, on_pile)
+        _free(chunks, arena_row, first, m)
+        release(frontier, frame)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _weighted_median(values, weights, count):
-    """The point up to which half of the weight lies."""
-    order = np.argsort(values[:count])
+def _best_split(
+    generator, alpha, arena_row, arena_v, first, last, sigma, chords_only, t, longest_edge,
+    crossings, weights, score,
+):  # fmt: skip
+    """The edge (i, j) to split and the share of r_i in the new generator.
+
+    Of the edges that are not short, the one along which the chords of the problem sigma lose
+    most near its maximiser sum t_j r_j, at the weighted median of the kinks; where only
+    concave rows cut and the inner solver was not accurate enough, their kinks count.
+    """
+    r = generator.shape[0]
+    longest = 0.0
+    split_i, split_j = 0, 1
+    for i in range(r):
+        for j in range(i + 1, r):
+            score[i, j] = 0.0
+            gap = 0.0
+            for c in range(r):
+                gap += (generator[i, c] - generator[j, c]) ** 2
+            score[j, i] = gap
+            if gap > longest:
+                longest = gap
+                split_i, split_j = i, j
+    if not longest_edge:
+        for k in range(first, last):
+            size = sigma * alpha[arena_row[k]]
+            if chords_only and not size > 0.0:
+                continue
+            size = abs(size)
+            for i in range(r):
+                a = arena_v[k, i]
+                for j in range(i + 1, r):
+                    b = arena_v[k, j]
+                    if a * b < 0.0:
+                        score[i, j] += size * abs(a) * abs(b) / (abs(a) + abs(b))
+        total = 0.0
+        for j in range(r):
+            total += t[j]
+        best_score = 0.0
+        for i in range(r):
+            for j in range(i + 1, r):
+                merit = score[i, j] * (min(t[i], t[j]) + 0.02 * total)
+                if score[j, i] >= 0.09 * longest and merit > best_score:
+                    best_score = merit
+                    split_i, split_j = i, j
+    n_crossings = 0
+    for k in range(first, last):
+        a, b = arena_v[k, split_i], arena_v[k, split_j]
+        size = sigma * alpha[arena_row[k]]
+        if a * b < 0.0 and (size > 0.0 or not chords_only):
+            if n_crossings == crossings.shape[0]:
+                return split_i, split_j, 0.5
+            crossing = abs(b) / (abs(a) + abs(b))
+            weight = abs(size) * abs(a) * crossing
+            place = n_crossings
+            while place > 0 and crossings[place - 1] > crossing:
+                crossings[place] = crossings[place - 1]
+                weights[place] = weights[place - 1]
+                place -= 1
+            crossings[place] = crossing
+            weights[place] = weight
+            n_crossings += 1
+    if n_crossings == 0:
+        return split_i, split_j, 0.5
     half = 0.0
-    for k in range(count):
-        half += weights[k]
-    half *= 0.5
+    for k in range(n_crossings):
+        half += 0.5 * weights[k]
     running = 0.0
-    for k in range(count):
-        running += weights[order[k]]
-        if running >= half:
-            return values[order[k]]
-    return values[order[count - 1]]
+    k = 0
+    while k < n_crossings - 1 and running + weights[k] < half:
+        running += weights[k]
+        k += 1
+    return split_i, split_j, min(max(crossings[k], 0.2), 0.8)

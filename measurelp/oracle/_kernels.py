@@ -54,27 +54,32 @@ def _solve_symmetric(matrix, right, size):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def workspace(r, n_tag):
+    """The arrays that ``min_norm_point`` works in, for problems of r coordinates."""
+    capacity = r + 3
+    return (
+        np.empty((capacity, r)), np.empty((capacity, n_tag)), np.zeros(capacity, np.uint8),
+        np.zeros(capacity), np.empty(capacity + 1), np.empty((capacity + 1, capacity + 1)),
+        np.empty(r), np.empty(n_tag),
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def min_norm_point(
-    base, base_tag, rays, n_rays, q, q_tag, n_q, start, stop_below, stop_above, y, tag
+    base, base_tag, rays, n_rays, q, q_tag, n_q, start, stop_below, stop_above, y, tag, space
 ):
     """Wolfe's algorithm on Y; ``y`` receives the point, ``tag`` its linear companion.
 
     ``base_tag`` and ``q_tag`` are carried along: if y = base - sum theta_l q_l + rays, then
-    tag = base_tag - sum theta_l q_tag_l (rays carry nothing).  Returns a status, a lower
-    bound of |Y| (-inf where none was found) and the sum of the multipliers mu_j of y.
+    tag = base_tag - sum theta_l q_tag_l (rays carry nothing).  ``space`` is what
+    ``workspace`` made.  Returns a status, a lower bound of |Y| (-inf where none was found) and
+    the sum of the multipliers mu_j of y.
     Complexity: a pass over q and the rays for each of the few steps.
     """
     r = base.shape[0]
     n_tag = base_tag.shape[0]
     capacity = r + 3
-    points = np.empty((capacity, r))
-    tags = np.empty((capacity, n_tag))
-    is_ray = np.zeros(capacity, np.uint8)
-    share = np.zeros(capacity)
-    trial = np.empty(capacity + 1)
-    gram = np.empty((capacity + 1, capacity + 1))
-    p = np.empty(r)
-    p_tag = np.empty(n_tag)
+    points, tags, is_ray, share, trial, gram, p, p_tag = space
 
     # First vertex: the extreme one in the direction of ``start``.
     for c in range(r):
@@ -91,6 +96,7 @@ def min_norm_point(
             for c in range(n_tag):
                 tags[0, c] -= q_tag[row, c]
     share[0] = 1.0
+    is_ray[0] = 0
     size = 1
     for c in range(r):
         y[c] = points[0, c]
@@ -265,6 +271,7 @@ def ascend_all(rows, alpha, points, signs, steps):
     base = np.empty(r)
     y = np.empty(r)
     w = np.empty(r)
+    space = workspace(r, 0)
     for k in range(points.shape[0]):
         sign = signs[k]
         n_q = 0
@@ -289,7 +296,9 @@ def ascend_all(rows, alpha, points, signs, steps):
                     if inner > 0.0:
                         for c in range(r):
                             base[c] += weight * rows[i, c]
-            min_norm_point(base, no_tag, no_rays, 0, q, no_tags, n_q, w, 0.0, np.inf, y, no_tag)
+            min_norm_point(
+                base, no_tag, no_rays, 0, q, no_tags, n_q, w, 0.0, np.inf, y, no_tag, space
+            )
             length = 0.0
             for c in range(r):
                 length += y[c] * y[c]
@@ -333,6 +342,7 @@ def cell_suprema(packed, rays, ray_error, jumps, offset, total, rows, alpha, flo
     no_tag = np.empty(0)
     no_q = np.empty((0, r))
     no_tags = np.empty((0, 0))
+    space = workspace(r, 0)
     upper = 0.0
     for k in range(packed.shape[0]):
         for c in range(r):
@@ -358,8 +368,9 @@ def cell_suprema(packed, rays, ray_error, jumps, offset, total, rows, alpha, flo
             threshold = max(abs(values[k]), floor)
             if length > threshold:
                 _, _, ray_total = min_norm_point(
-                    base, no_tag, signed, m, no_q, no_tags, 0, start, threshold, np.inf, y, no_tag
-                )
+                    base, no_tag, signed, m, no_q, no_tags, 0, start, threshold, np.inf, y, no_tag,
+                    space,
+                )  # fmt: skip
                 projected = 0.0
                 for c in range(r):
                     projected += y[c] * y[c]

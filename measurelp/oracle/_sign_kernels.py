@@ -39,19 +39,30 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from measurelp.oracle._kernels import min_norm_point
+from measurelp.oracle._frontier_kernels import (
+    BEST,
+    DONE,
+    GROW,
+    MAX_DEPTH,
+    N_FREE,
+    N_PILE,
+    NODES,
+    PAUSED,
+    UPPER,
+    WORK,
+    peek,
+    put,
+    record,
+    release,
+    reserve,
+    take,
+)
+from measurelp.oracle._kernels import min_norm_point, workspace
 
 U = 2.0**-53
 
-# Why sweep returned.
-DONE = 0
-PAUSED = 1  # the node budget of this call is used up
-GROW = 2  # the stack is full
-
-# Slots of the integer and float state vectors.
-TOP, NODES, N_PEAKS, MAX_DEPTH = 0, 1, 2, 3
-BEST, UPPER = 0, 1
-
+_NODE_WORK = 50  # what a node costs beside its rows, in rows
+_ROW_WORK = 4  # and what a row costs, in rows of a cone
 _TURNS = 8  # bounds and tightenings of one node
 _SWEEPS = 3  # over all multipliers, before the exact inner solver
 _CONE_SWEEPS = 1  # for each end of an interval
@@ -77,34 +88,38 @@ def value_of(rows, convex, w):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def push_root(sizes, reach, stack, ints):
-    """Put the whole sphere on the empty stack."""
-    state, wall, lo, hi, bound, theta, rho, depth, _shares = stack
+def push_root(sizes, reach, frames, frontier):
+    """Let the whole sphere wait."""
+    state, wall, lo, hi, bound, theta, rho, depth = frames
+    slot = reserve(frontier)
     for row in range(sizes.shape[0]):
-        state[0, row] = 0
-        wall[0, row] = 0
-        lo[0, row] = -sizes[row]
-        hi[0, row] = sizes[row]
-        theta[0, row] = 0.5
-        rho[0, row] = 0.0
-    bound[0] = reach
-    depth[0] = 0
-    ints[TOP] = 1
+        state[slot, row] = 0
+        wall[slot, row] = 0
+        lo[slot, row] = -sizes[row]
+        hi[slot, row] = sizes[row]
+        theta[slot, row] = 0.5
+        rho[slot, row] = 0.0
+    bound[slot] = reach
+    depth[slot] = 0
+    put(frontier, slot, reach, False)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def sweep(
-    rows, convex, rays, sizes, reach, stack, ints, floats, level, tolerance, budget,
-    peaks, peak_values,
+    rows, convex, rays, sizes, reach, frames, shares, frontier, most_open, ints, floats, level,
+    tolerance, node_limit, work_limit, peaks, peak_values,
 ):  # fmt: skip
-    """Work the stack down until it is empty or ``budget`` nodes were treated.
+    """Work the tree until nothing is open or so many nodes or so much work was done.
 
     A node is given up when its bound is at most max(level, best (1 + tolerance)).  ``rays``
     are the rows times powers of two, of length at most 1; ``sizes`` their norms before that,
-    rounded up, and ``reach`` the sum of those.  Points found above ``level`` are appended to
-    ``peaks`` while there is room.
+    rounded up, and ``reach`` the sum of those.  ``shares`` holds first guesses of the
+    multipliers that bound an interval, for each wall of a path.  Points found above ``level``
+    are appended to ``peaks``.  Children wait in the heap while fewer than ``most_open`` nodes
+    are in use.
     """
-    state, wall, lo, hi, bound, theta, rho, depth, shares = stack
+    state, wall, lo, hi, bound, theta, rho, depth = frames
+    counts = frontier[5]
     n, r = rows.shape
     squares = np.empty(n)
     ray_squares = np.empty(n)
@@ -127,19 +142,29 @@ def sweep(
     q = np.empty((n, r))
     no_tag = np.empty(0)
     no_tags = np.empty((n, 0))
+    space = workspace(r, 0)
     treated = 0
-    while ints[TOP] > 0:
-        f = ints[TOP] - 1
+    work = 0
+    while True:
+        f = peek(frontier)
+        if f < 0:
+            ints[WORK] += work
+            return DONE
         threshold = max(level, floats[BEST] * (1.0 + tolerance))
         if bound[f] <= threshold:
             floats[UPPER] = max(floats[UPPER], bound[f])
-            ints[TOP] -= 1
+            release(frontier, take(frontier))
             continue
-        if max(f + 2, depth[f] + 1) > bound.shape[0]:
-            return GROW
-        if treated >= budget:
+        if treated >= node_limit or work >= work_limit:
+            ints[WORK] += work
             return PAUSED
+        if counts[N_FREE] < 1 or depth[f] >= shares.shape[0]:
+            ints[WORK] += work
+            return GROW
+        on_pile = counts[N_PILE] > 0 or bound.shape[0] - counts[N_FREE] >= most_open
+        take(frontier)
         treated += 1
+        work += _NODE_WORK
         ints[NODES] += 1
         ints[MAX_DEPTH] = max(ints[MAX_DEPTH], depth[f])
 
@@ -148,6 +173,7 @@ def sweep(
         length = 0.0
         for turn in range(_TURNS):
             # The linear majorant of this node.
+            work += _ROW_WORK * n
             const = 0.0
             n_chords = 0
             n_q = 0
@@ -225,7 +251,7 @@ def sweep(
                 _, _, multipliers = min_norm_point(
                     base, no_tag, signed, n_rays, q, no_tags, n_q, y,
                     enough, np.inf if n_chords == 0 else max(enough, 0.0) * _FAR,
-                    exact, no_tag,
+                    exact, no_tag, space,
                 )  # fmt: skip
                 shorter = _norm(exact)
                 charge = 8.0 * U * (n + r + 16.0) * multipliers
@@ -246,14 +272,8 @@ def sweep(
             if proved > threshold and length > 0.0:
                 value = value_of(rows, convex, e)
                 better = value > floats[BEST] * (1.0 + 1e-12)
-                slot = ints[N_PEAKS]
-                if slot == peaks.shape[0] and better:
-                    slot -= 1
-                if (value > level or better) and slot < peaks.shape[0]:
-                    for c in range(r):
-                        peaks[slot, c] = e[c]
-                    peak_values[slot] = value
-                    ints[N_PEAKS] = slot + 1
+                if value > level or better:
+                    record(peaks, peak_values, ints, e, value, better)
                 if value > floats[BEST]:
                     floats[BEST] = value
                 threshold = max(level, floats[BEST] * (1.0 + tolerance))
@@ -318,25 +338,26 @@ def sweep(
             if n_free > 0 and not remaining <= _GAIN * const:
                 break
         if finished:
-            ints[TOP] -= 1
+            release(frontier, f)
             continue
         has_chords = False
         for row in range(n):
             if convex[row] == 1 and state[f, row] == 0:
                 has_chords = True
         if not has_chords and n_chords > 0:
-            continue  # a leaf by tightening: it is bounded in the next round
+            put(frontier, f, bound[f], on_pile)
+            continue  # a leaf by tightening: it is bounded when it is taken again
         split = _branching_row(rows, convex, state[f], lo[f], hi[f], e, has_chords, sizes)
         if split < 0:
             floats[UPPER] = max(floats[UPPER], bound[f])
-            ints[TOP] -= 1
+            release(frontier, f)
             continue
 
         # The child that holds the relaxation's maximiser comes first.
         inner = 0.0
         for c in range(r):
             inner += rows[split, c] * e[c]
-        g = f + 1
+        g = reserve(frontier)
         for row in range(n):
             state[g, row] = state[f, row]
             wall[g, row] = wall[f, row]
@@ -353,15 +374,15 @@ def sweep(
         first = 1 if inner > 0.0 else -1
         state[g, split] = first
         state[f, split] = -first
-        for child in range(f, g + 1):
+        for child in (f, g):
             wall[child, split] = depth[child]
             rho[child, split] = 0.0
             if state[child, split] > 0:
                 lo[child, split] = 0.0
             else:
                 hi[child, split] = 0.0
-        ints[TOP] = g + 1
-    return DONE
+        put(frontier, f, bound[f], on_pile)
+        put(frontier, g, bound[g], on_pile)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

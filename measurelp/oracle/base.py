@@ -95,17 +95,34 @@ class DualFunction:
     @property
     def slices(self) -> Iterator[Slice]:
         """The Euclidean problems whose suprema make up this one's."""
+        return (self.slice(index) for index in range(len(self.slice_bounds)))
+
+    def slice(self, index: int) -> Slice:
+        """One of them, made anew."""
         rows, alpha = self.merged
         if not self.space.has_free_bias:
-            yield Slice(rows, alpha)
-            return
+            return Slice(rows, alpha)
         inputs = np.ascontiguousarray(rows[:, :-1])
-        for centre in inputs:
-            shifted = inputs - centre
-            away = np.any(shifted != 0.0, axis=1)
-            yield Slice(
-                np.ascontiguousarray(shifted[away]), alpha[away], centre, self.space.bias_scale
-            )
+        shifted = inputs - inputs[index]
+        away = np.any(shifted != 0.0, axis=1)
+        return Slice(
+            np.ascontiguousarray(shifted[away]), alpha[away], inputs[index], self.space.bias_scale
+        )
+
+    @cached_property
+    def slice_bounds(self) -> NDArray[np.float64]:
+        r"""A bound of :math:`|\eta|` on each slice, by the triangle inequality, O(1) each."""
+        rows, alpha = self.merged
+        inputs = rows[:, :-1] if self.space.has_free_bias else rows
+        lengths = np.linalg.norm(inputs, axis=1)
+        shifts = lengths if self.space.has_free_bias else np.zeros(1)
+        sums = [
+            float((abs(alpha) * lengths)[part].sum()) + shifts * float(abs(alpha)[part].sum())
+            for part in (alpha > 0.0, alpha < 0.0)
+        ]
+        # Norms in up to r, sums in up to n, terms, and a few products.
+        rounding = 4.0 * (len(alpha) + rows.shape[1] + 16) * ROUNDOFF
+        return np.maximum(*sums) * (1.0 + rounding)
 
     def values(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
         """Eta at row-space coordinates (k, r)."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.oracle import _cone_kernels as kernels
+from measurelp.oracle import _frontier_kernels as states
 from measurelp.oracle.base import (
     ROUNDOFF,
     Budget,
@@ -17,12 +17,21 @@ from measurelp.oracle.base import (
     Slice,
     in_units_of_alpha,
 )
-from measurelp.oracle.tree_search import Points, TreeSearch, maximise_by_trees
-from measurelp.status import Termination
+from measurelp.oracle.tree_search import (
+    MAX_PEAKS,
+    Goal,
+    Points,
+    Share,
+    Tree,
+    longer,
+    maximise_by_trees,
+)
+from measurelp.oracle.workers import checked_jobs
 
-_CALL_NODES = 2_000  # between two looks at the clock
-_MAX_PEAKS = 1024  # a slice
 _MAX_RANK = 14  # from here on, half the orthants alone are too many
+_MOST_OPEN = 4096  # nodes that wait best first; from then on a tree is worked depth first
+_MOST_BYTES = 64e6  # of cut rows that do so
+_FIRST_OPEN = 64  # nodes there is room for at first; doubled when used up
 
 
 class ConeOracle:
@@ -37,9 +46,17 @@ class ConeOracle:
 
     What it proves: ``upper`` bounds the supremum over the whole ball, rounding included.
     A budget that ends the work, and a rank above 14, leave a wider, still valid bracket.
+
+    Parameters
+    ----------
+    n_jobs : int
+        Workers.  Without a time limit the bracket does not depend on it.
     """
 
     name = "cones"
+
+    def __init__(self, *, n_jobs: int = 1) -> None:
+        self.n_jobs = checked_jobs(n_jobs)
 
     @in_units_of_alpha
     def maximise(
@@ -51,75 +68,126 @@ class ConeOracle:
         starts: NDArray[np.float64] | None = None,
         budget: Budget | None = None,
     ) -> OracleReport:
+        if dual.space.n_penalized > _MAX_RANK:
+            budget = Budget(nodes=0)
         return maximise_by_trees(
-            _ConeSearch, dual, level=level, tolerance=tolerance, starts=starts, budget=budget
-        )
+            (_ConeTree,), dual, level=level, tolerance=tolerance, starts=starts, budget=budget,
+            n_jobs=self.n_jobs,
+        )  # fmt: skip
 
 
-class _ConeSearch(TreeSearch):
-    def bound(self, part: Slice) -> Points:
+class _ConeTree(Tree):
+    """Cones over one slice: arrays of nodes, and an arena with the rows that cut each."""
+
+    def __init__(self, index: int, bound: float) -> None:
+        super().__init__(index, bound)
+        self.top, self.slack = bound, 0.0
+        self.most_open, self.most_live = _MOST_OPEN, 0
+        self.ints, self.floats = np.zeros(6, np.int64), np.zeros(2)
+        self.frames: tuple[NDArray[Any], ...] = ()
+        self.frontier = states.new_frontier(0)
+        self.chunks = np.concatenate([[0, 0], np.full(48, -1)])
+        self.arena_row, self.arena_v = np.zeros(0, np.int32), np.zeros((0, 0))
+
+    def advance(self, part: Slice, goal: Goal, share: Share) -> Points:
         rows, alpha = part.rows, part.alpha
-        r = rows.shape[1]
-        if r > _MAX_RANK:
-            lengths = np.abs(alpha) * np.linalg.norm(rows, axis=1) * (1.0 + 1e-12)
-            either = max(float(lengths[alpha > 0.0].sum()), float(lengths[alpha < 0.0].sum()))
-            self.upper = max(self.upper, either)
-            self.termination = Termination.NODE_LIMIT
+        n, r = rows.shape
+        if n == 0:
+            self.bound, self.is_open = 0.0, False
             return np.zeros((0, r)), np.zeros(0)
+        if not self.frames:
+            self._begin(n, r)
         reach = float(np.abs(alpha) @ np.max(np.abs(rows), axis=1, initial=0.0))
         total = np.array([float(np.sum(alpha * rows[:, c])) for c in range(r)])
-        peaks, peak_values = np.empty((_MAX_PEAKS, r)), np.empty(_MAX_PEAKS)
-        tree = _Tree(len(rows), r)
-        ints, floats = np.zeros(4, dtype=np.int64), np.array([self.best, 0.0])
-        still_open = 0.0
-        for signs in itertools.product((1.0, -1.0), repeat=r - 1):
-            kernels.push_root(
-                np.array((1.0, *signs)), rows, alpha, total, tree.stack, tree.arena_row,
-                tree.arena_v, ints,
+        peaks, peak_values = np.empty((MAX_PEAKS, r)), np.empty(MAX_PEAKS)
+        ints, floats = self.ints, self.floats
+        ints[[states.NODES, states.WORK, states.N_PEAKS]] = 0
+        floats[states.BEST] = self.best
+        reason = states.GROW
+        while reason == states.GROW:
+            reason = kernels.sweep(
+                rows, alpha, total, reach, self.top, self.frames, self.arena_row, self.arena_v,
+                self.chunks, self.frontier, self.most_live, self.most_open, ints, floats,
+                goal.level, goal.tolerance, share.nodes - int(ints[states.NODES]),
+                share.work - int(ints[states.WORK]), peaks, peak_values,
             )  # fmt: skip
-            while True:
-                used = int(ints[kernels.NODES])
-                reason = kernels.sweep(
-                    rows, alpha, reach, tree.stack, tree.arena_row, tree.arena_v, ints, floats,
-                    self.level, self.tolerance, self.room(_CALL_NODES, used), peaks, peak_values,
-                )  # fmt: skip
-                if reason == kernels.GROW:
-                    tree.grow()
-                elif not self.goes_on(int(ints[kernels.NODES]), paused=reason == kernels.PAUSED):
-                    break
-            still_open = max(still_open, tree.open_bound(int(ints[kernels.TOP])))
-        self.nodes += int(ints[kernels.NODES])
-        self.depth = max(self.depth, int(ints[kernels.MAX_DEPTH]))
-        self.best = float(floats[kernels.BEST])
+            if reason == states.GROW:
+                self._grow(n)
+        self.is_open = reason != states.DONE
+        self.nodes += int(ints[states.NODES])
+        self.depth = int(ints[states.MAX_DEPTH])
+        self.best = float(floats[states.BEST])
         # Rounding of the sums that reach and total are made of (pairwise, so log n terms).
-        proved = max(float(floats[kernels.UPPER]), still_open) + 64.0 * ROUNDOFF * reach
-        self.upper = max(self.upper, proved)
-        found = int(ints[kernels.N_PEAKS])
+        self.slack = 64.0 * ROUNDOFF * reach
+        self.bound = min(self.bound, self._proved())
+        found = int(ints[states.N_PEAKS])
         return peaks[:found], peak_values[:found]
 
+    @property
+    def nbytes(self) -> int:
+        arrays = (*self.frames, *self.frontier, self.arena_row, self.arena_v)
+        return sum(part.nbytes for part in arrays)
 
-class _Tree:
-    """Storage of the depth-first search: frames of cones and an arena of cut rows."""
-
-    def __init__(self, n_rows: int, r: int) -> None:
-        capacity = 256
-        self.stack: tuple[NDArray[Any], ...] = (
-            np.zeros(capacity, np.int64), np.zeros(capacity, np.int64),
-            np.zeros(capacity, np.int64), np.zeros(capacity, np.int64),
-            np.zeros((capacity, 4)), np.zeros((capacity, r, r)), np.zeros((capacity, r, r)),
-            np.zeros((capacity, r)), np.zeros((capacity, r)), np.zeros((capacity, 4, r)),
+    def _begin(self, n: int, r: int) -> None:
+        self.ints[states.END_ROOT] = 1 << (r - 1)
+        self.most_live = max(int(_MOST_BYTES) // (8 * r + 4), 8 * n)
+        self.frames = (
+            np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64),
+            np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros((0, r, r)), np.zeros((0, r, r)),
+            np.zeros((0, r)), np.zeros((0, r)), np.zeros((0, 4, r)),
         )  # fmt: skip
-        self.arena_row = np.zeros(4 * n_rows + 64, np.int64)
-        self.arena_v = np.zeros((4 * n_rows + 64, r))
+        self.arena_v = np.zeros((0, r))
+        self._grow(n)
 
-    def grow(self) -> None:
-        """Double everything."""
-        self.stack = tuple(np.concatenate([part, np.zeros_like(part)]) for part in self.stack)
-        self.arena_row = np.concatenate([self.arena_row, np.zeros_like(self.arena_row)])
-        self.arena_v = np.concatenate([self.arena_v, np.zeros_like(self.arena_v)])
+    def _grow(self, n: int) -> None:
+        """More room for nodes if that was missing, and otherwise for rows."""
+        if self.frontier[5][states.N_FREE] < 3:
+            capacity = max(_FIRST_OPEN, 2 * len(self.frontier[0]))
+            frames = tuple(longer(part, capacity) for part in self.frames)
+            self.frames, self.frontier = frames, states.larger_frontier(self.frontier, capacity)
+        least = int(self.chunks[kernels.BUMP]) + 3 * _chunk(n)
+        if least > len(self.arena_row):
+            length = max(least, len(self.arena_row) * 3 // 2)
+            arena_v = longer(self.arena_v, length)
+            self.arena_row, self.arena_v = longer(self.arena_row, length), arena_v
 
-    def open_bound(self, top: int) -> float:
-        """The largest inherited bound among the cones that were not treated."""
-        alive, bound = self.stack[3], self.stack[4]
-        problems = (alive[:top, None] >> np.arange(4)) & 1 == 1
-        return float(np.max(bound[:top], where=problems, initial=0.0))
+    def _proved(self) -> float:
+        """The largest bound among cones that were given up, wait or are not opened yet."""
+        unopened = self.ints[states.NEXT_ROOT] < self.ints[states.END_ROOT]
+        waiting = self.frontier[0][states.open_slots(self.frontier)].max(initial=0.0)
+        known = max(float(self.floats[states.UPPER]), float(waiting)) + self.slack
+        return max(self.top, known) if unopened else known
+
+    def split(self, pieces: int) -> list[Tree]:
+        slots = states.open_slots(self.frontier)
+        pieces = min(pieces, len(slots) // 4)
+        if pieces < 2 or self.ints[states.NEXT_ROOT] < self.ints[states.END_ROOT]:
+            return [self]
+        return [self._piece(slots[k::pieces], pieces) for k in range(pieces)]
+
+    def _piece(self, slots: NDArray[np.int64], pieces: int) -> Tree:
+        """A tree of its own for some of the open nodes; the highest bound first."""
+        piece = _ConeTree(self.index, self.top)
+        piece.best, piece.work, piece.slack = self.best, self.work, self.slack
+        piece.ints, piece.floats = self.ints.copy(), self.floats.copy()
+        piece.most_open = max(_FIRST_OPEN, self.most_open // pieces)
+        piece.most_live = self.most_live // pieces
+        piece.frames = tuple(part[slots] for part in self.frames)
+        begin, count = self.frames[:2]
+        lengths = [_chunk(int(rows)) if rows else 0 for rows in count[slots]]
+        starts = np.cumsum([0, *lengths])
+        piece.chunks[[kernels.BUMP, kernels.LIVE]] = starts[-1]
+        piece.arena_row = np.zeros(starts[-1], np.int32)
+        piece.arena_v = np.zeros((starts[-1], self.arena_v.shape[1]))
+        piece.frames[0][:] = starts[:-1]
+        for slot, start in zip(slots, starts[:-1], strict=True):
+            old, new = (slice(at, at + int(count[slot])) for at in (begin[slot], start))
+            piece.arena_row[new], piece.arena_v[new] = self.arena_row[old], self.arena_v[old]
+        piece.frontier = states.filled_frontier(self.frontier[0][slots])
+        piece.bound = min(self.bound, piece._proved())
+        return piece
+
+
+def _chunk(count: int) -> int:
+    """The rows of the arena that are taken for so many."""
+    return 8 << max(0, (count - 1).bit_length() - 3)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from measurelp.oracle import _frontier_kernels as states
 from measurelp.oracle import _sign_kernels as kernels
 from measurelp.oracle.base import (
     ROUNDOFF,
@@ -17,11 +18,19 @@ from measurelp.oracle.base import (
     Slice,
     in_units_of_alpha,
 )
-from measurelp.oracle.tree_search import Points, TreeSearch, maximise_by_trees
+from measurelp.oracle.tree_search import (
+    MAX_PEAKS,
+    Goal,
+    Points,
+    Share,
+    Tree,
+    longer,
+    maximise_by_trees,
+)
+from measurelp.oracle.workers import checked_jobs
 
-_CALL_WORK = 40_000  # rows times nodes between two looks at the clock
-_MAX_PEAKS = 1024  # a tree
-_FIRST_ROOM = 8  # nodes on the stack, and signs on a path; doubled when used up
+_MOST_OPEN = 256  # nodes that wait best first; from then on a tree is worked depth first
+_FIRST_ROOM = 8  # nodes, and signs on a path, there is room for at first; doubled when used up
 _NEGLIGIBLE = 2.0**-450  # rows this short against the longest are charged, not treated
 
 
@@ -38,9 +47,17 @@ class SignOracle:
 
     What it proves: ``upper`` bounds the supremum over the whole ball, rounding included.
     A budget that ends the work leaves a wider, still valid bracket.
+
+    Parameters
+    ----------
+    n_jobs : int
+        Workers.  Without a time limit the bracket does not depend on it.
     """
 
     name = "signs"
+
+    def __init__(self, *, n_jobs: int = 1) -> None:
+        self.n_jobs = checked_jobs(n_jobs)
 
     @in_units_of_alpha
     def maximise(
@@ -53,48 +70,111 @@ class SignOracle:
         budget: Budget | None = None,
     ) -> OracleReport:
         return maximise_by_trees(
-            _SignSearch, dual, level=level, tolerance=tolerance, starts=starts, budget=budget
-        )
+            (_SignTree, _NegativeTree), dual, level=level, tolerance=tolerance, starts=starts,
+            budget=budget, n_jobs=self.n_jobs,
+        )  # fmt: skip
 
 
-class _SignSearch(TreeSearch):
-    def bound(self, part: Slice) -> Points:
+class _SignTree(Tree):
+    """Signs of rows for sigma eta on one slice."""
+
+    sigma = 1.0
+
+    def __init__(self, index: int, bound: float) -> None:
+        super().__init__(index, bound)
+        self.most_open, self.closed = _MOST_OPEN, 0.0
+        self.ints, self.floats = np.zeros(6, np.int64), np.zeros(2)
+        self.frames: tuple[NDArray[Any], ...] = ()
+        self.frontier = states.new_frontier(0)
+        self.shares = np.zeros((0, 2, 0))
+
+    def advance(self, part: Slice, goal: Goal, share: Share) -> Points:
+        r = part.rows.shape[1]
         with np.errstate(over="ignore", under="ignore"):
-            both = [self._work(_Tree(part, sigma), sigma) for sigma in (1.0, -1.0)]
-        return np.vstack([points for points, _ in both]), np.hstack([values for _, values in both])
+            units = _Units(part, self.sigma)
+            if len(units.rows) == 0:
+                self.bound, self.is_open = min(self.bound, units.restored(0.0)), False
+                return np.zeros((0, r)), np.zeros(0)
+            if not self.frames:
+                self._begin(units)
+            ints, floats = self.ints, self.floats
+            ints[[states.NODES, states.WORK, states.N_PEAKS]] = 0
+            floats[states.BEST] = np.ldexp(self.best, -units.exponent)
+            level = float(np.ldexp(goal.level, -units.exponent))
+            peaks, peak_values = np.empty((MAX_PEAKS, r)), np.empty(MAX_PEAKS)
+            reason = states.GROW
+            while reason == states.GROW:
+                reason = kernels.sweep(
+                    units.rows, units.convex, units.rays, units.sizes, units.reach, self.frames,
+                    self.shares, self.frontier, self.most_open, ints, floats, level,
+                    goal.tolerance, share.nodes - int(ints[states.NODES]),
+                    share.work - int(ints[states.WORK]), peaks, peak_values,
+                )  # fmt: skip
+                if reason == states.GROW:
+                    self._grow()
+            self.is_open = reason != states.DONE
+            self.nodes += int(ints[states.NODES])
+            self.depth = int(ints[states.MAX_DEPTH])
+            self.best = max(self.best, float(np.ldexp(floats[states.BEST], units.exponent)))
+            waiting = self.frontier[0][states.open_slots(self.frontier)]
+            self.closed = units.restored(float(floats[states.UPPER]))
+            proved = max(float(floats[states.UPPER]), float(waiting.max(initial=0.0)))
+            self.bound = min(self.bound, units.restored(proved))
+            found = int(ints[states.N_PEAKS])
+            values = self.sigma * np.ldexp(peak_values[:found], units.exponent)
+        return peaks[:found], values
 
-    def _work(self, tree: _Tree, sigma: float) -> Points:
-        """Bound sigma eta on one slice; returns the points above the level that were met."""
-        if len(tree.rows) == 0:
-            self.upper = max(self.upper, tree.in_units(0.0))
-            return tree.peaks[:0], tree.peak_values[:0]
-        ints = np.zeros(4, dtype=np.int64)
-        floats = np.array([np.ldexp(self.best, -tree.exponent), 0.0])
-        level = float(np.ldexp(self.level, -tree.exponent))
-        kernels.push_root(tree.sizes, tree.reach, tree.stack, ints)
-        most = max(1, _CALL_WORK // len(tree.rows))
-        while True:
-            used = int(ints[kernels.NODES])
-            reason = kernels.sweep(
-                tree.rows, tree.convex, tree.rays, tree.sizes, tree.reach, tree.stack, ints,
-                floats, level, self.tolerance, self.room(most, used), tree.peaks, tree.peak_values,
-            )  # fmt: skip
-            if reason == kernels.GROW:
-                tree.grow()
-            elif not self.goes_on(int(ints[kernels.NODES]), paused=reason == kernels.PAUSED):
-                break
-        self.nodes += int(ints[kernels.NODES])
-        self.depth = max(self.depth, int(ints[kernels.MAX_DEPTH]))
-        pending = float(tree.stack[4][: int(ints[kernels.TOP])].max(initial=0.0))
-        self.upper = max(self.upper, tree.in_units(max(float(floats[kernels.UPPER]), pending)))
-        self.best = max(self.best, float(np.ldexp(floats[kernels.BEST], tree.exponent)))
-        found = int(ints[kernels.N_PEAKS])
-        values = sigma * np.ldexp(tree.peak_values[:found], tree.exponent)
-        return tree.peaks[:found], values
+    @property
+    def nbytes(self) -> int:
+        return sum(part.nbytes for part in (*self.frames, *self.frontier, self.shares))
+
+    def _begin(self, units: _Units) -> None:
+        m = len(units.rows)
+        self.frames = (
+            np.zeros((0, m), np.int8), np.zeros((0, m), np.int64), np.zeros((0, m)),
+            np.zeros((0, m)), np.zeros(0), np.zeros((0, m)), np.zeros((0, m)),
+            np.zeros(0, np.int64),
+        )  # fmt: skip
+        self.shares = np.zeros((0, 2, m))
+        self._grow()
+        kernels.push_root(units.sizes, units.reach, self.frames, self.frontier)
+
+    def _grow(self) -> None:
+        """Double the room for nodes, or for a path."""
+        if self.frontier[5][states.N_FREE] < 1:
+            capacity = max(_FIRST_ROOM, 2 * len(self.frontier[0]))
+            frames = tuple(longer(part, capacity) for part in self.frames)
+            self.frames, self.frontier = frames, states.larger_frontier(self.frontier, capacity)
+        else:
+            self.shares = longer(self.shares, max(_FIRST_ROOM, 2 * len(self.shares)))
+
+    def split(self, pieces: int) -> list[Tree]:
+        slots = states.open_slots(self.frontier)
+        pieces = min(pieces, len(slots) // 4)
+        if pieces < 2:
+            return [self]
+        return [self._piece(slots[k::pieces], pieces) for k in range(pieces)]
+
+    def _piece(self, slots: NDArray[np.int64], pieces: int) -> Tree:
+        """A tree of its own for some of the open nodes."""
+        piece = type(self)(self.index, self.bound)
+        piece.best, piece.work, piece.depth = self.best, self.work, self.depth
+        piece.most_open = max(_FIRST_ROOM, self.most_open // pieces)
+        piece.ints, piece.floats = self.ints.copy(), self.floats.copy()
+        piece.frames = tuple(part[slots] for part in self.frames)
+        piece.frontier = states.filled_frontier(self.frontier[0][slots])
+        piece.shares = np.zeros_like(self.shares)
+        return piece
 
 
-class _Tree:
-    """One problem in units of a power of two, and room for the depth-first search."""
+class _NegativeTree(_SignTree):
+    """The same for -eta."""
+
+    sigma = -1.0
+
+
+class _Units:
+    """One problem in units of a power of two."""
 
     def __init__(self, part: Slice, sigma: float) -> None:
         n, r = part.rows.shape
@@ -116,20 +196,8 @@ class _Tree:
         self.reach = float(self.sizes.sum()) * (1.0 + 4.0 * (n + 4) * ROUNDOFF)
         halves = np.frexp(self.sizes)[1].astype(np.int64)
         self.rays = np.ldexp(self.rows, -halves[:, None])
-        m, capacity = len(self.rows), _FIRST_ROOM
-        self.stack: tuple[NDArray[Any], ...] = (
-            np.zeros((capacity, m), np.int8), np.zeros((capacity, m), np.int64),
-            np.zeros((capacity, m)), np.zeros((capacity, m)), np.zeros(capacity),
-            np.zeros((capacity, m)), np.zeros((capacity, m)), np.zeros(capacity, np.int64),
-            np.zeros((capacity, 2, m)),
-        )  # fmt: skip
-        self.peaks, self.peak_values = np.empty((_MAX_PEAKS, r)), np.empty(_MAX_PEAKS)
 
-    def grow(self) -> None:
-        """Double the room."""
-        self.stack = tuple(np.concatenate([part, np.zeros_like(part)]) for part in self.stack)
-
-    def in_units(self, upper: float) -> float:
+    def restored(self, upper: float) -> float:
         """A bound in the problem's units, with what was left out and the rounding of rows."""
         total = upper + self.lost + 4.0 * ROUNDOFF * self.reach
         return float(np.nextafter(np.ldexp(total, self.exponent), np.inf))

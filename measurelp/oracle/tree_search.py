@@ -1,82 +1,267 @@
-"""What the two branch and bounds share: first points, the budget, the report."""
+"""What the two branch and bounds share: turns of work over trees, the budget, the report.
+
+A supremum is bounded by trees, one or two for each Euclidean slice.  Work goes in *turns*: of
+the trees that are open, those with the highest bounds are worked for a share of work each,
+knowing what was the best value when the turn began.  Nothing in this depends on how many
+workers there are or on how fast they are, so neither does the bracket, unless time runs out;
+and a smaller budget of nodes ends the same sequence of steps earlier, so more nodes never
+give a worse bound.
+"""
 
 from __future__ import annotations
 
+import heapq
+import math
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.oracle.ascent import climbed
-from measurelp.oracle.base import Budget, DualFunction, OracleReport, Slice, report_from_points
+from measurelp.oracle.base import (
+    Budget,
+    DualFunction,
+    OracleReport,
+    Slice,
+    report_from_points,
+)
+from measurelp.oracle.workers import Workers
 from measurelp.status import Termination
 
 _POLISHED = 64  # of the points that a search met, as many are climbed for the report
+_KEPT = 8192  # and as many are remembered at most
+MAX_PEAKS = 1024  # that one share of work may hand over
+_WIDTH = 32  # trees in a turn, and as many does a large one become
+NODE_WORK = 50  # what a node costs beside its rows, in rows
+_FIRST_NODES = 16  # about as many nodes at the root does the first share pay for
+_MOST_WORK = 400_000  # the largest share; a few hundredths of a second
+_GROWTH = 4
+_WORTH_SHARING = 2_000_000  # work of a turn from which on workers are asked to help
+_ROOM = 256e6  # bytes of open trees from which on no further one is opened
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-class TreeSearch(ABC):
-    """State of one call: incumbent, bound and counts, carried from tree to tree."""
+@dataclass(frozen=True)
+class Goal:
+    """Where a branch and bound may stop: at max(level, best (1 + tolerance))."""
 
-    def __init__(self, level: float, tolerance: float, budget: Budget, best: float) -> None:
-        self.level, self.tolerance, self.budget, self.best = level, tolerance, budget, best
-        self.upper = 0.0
-        self.nodes = self.depth = 0
-        self.termination = Termination.CONVERGED
+    level: float
+    tolerance: float
+
+    def threshold(self, best: float) -> float:
+        """Bounds up to this need not be lowered."""
+        return max(self.level, best * (1.0 + self.tolerance))
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one visit of a tree may do: so many nodes, so much work, before such a time."""
+
+    nodes: int
+    work: int
+    until: float  # time.time(), which means the same in all processes
+
+
+class Tree(ABC):
+    """The open nodes of one branch and bound over one slice.
+
+    Attributes
+    ----------
+    index : int
+        The slice.
+    bound : float
+        A proved bound of all that the tree covers, open or not; never rises.
+    best : float
+        The largest value it knows of.
+    nodes, depth : int
+    found : Points
+        What the last visit met above the level.
+    work : int
+        The next share of work; 0 before the first visit.
+    """
+
+    def __init__(self, index: int, bound: float) -> None:
+        self.index, self.bound = index, bound
+        self.best = 0.0
+        self.nodes = self.depth = self.work = 0
+        self.is_open = True
+        self.found: Points | None = None
 
     @abstractmethod
-    def bound(self, part: Slice) -> Points:
-        """Bound one slice: raise ``upper`` and ``best``; return points above the level."""
+    def advance(self, part: Slice, goal: Goal, share: Share) -> Points:
+        """Work on: lowers ``bound``, raises ``best`` and ``nodes``; returns points met."""
 
-    def room(self, most: int, used: int) -> int:
-        """How many nodes the next call of a kernel may treat, ``used`` being not yet in nodes.
+    @abstractmethod
+    def split(self, pieces: int) -> list[Tree]:
+        """The same open nodes dealt out to at most so many trees."""
 
-        Once the budget is used up, each further tree still gets the node that bounds it.
-        """
-        if self.termination is not Termination.CONVERGED:
-            return 1
-        if self.budget.nodes is None:
-            return most
-        return min(most, max(1, self.budget.nodes - self.nodes - used))
+    @property
+    @abstractmethod
+    def nbytes(self) -> int:
+        """Memory in use."""
 
-    def goes_on(self, used: int, *, paused: bool) -> bool:
-        """Look at the clock and the nodes; whether a tree that paused is to be worked on."""
-        if self.termination is Termination.CONVERGED:
-            if self.budget.time_is_up:
-                self.termination = Termination.TIME_LIMIT
-            elif self.budget.nodes is not None and self.nodes + used >= self.budget.nodes:
-                self.termination = Termination.NODE_LIMIT
-            else:
-                return paused
-        return False
+
+def visit(tree: Tree, part: Slice, goal: Goal, share: Share, best: float) -> Tree:
+    """Give a tree its share of work; what a worker does."""
+    tree.found = None
+    if time.time() < share.until:
+        tree.best = max(tree.best, best)
+        points, values = tree.advance(part, goal, share)
+        tree.found = part.to_space(points), values
+    return tree
 
 
 def maximise_by_trees(
-    search_type: type[TreeSearch],
+    tree_types: Iterable[type[Tree]],
     dual: DualFunction,
     *,
     level: float,
     tolerance: float,
     starts: NDArray[np.float64] | None,
     budget: Budget | None,
+    n_jobs: int,
 ) -> OracleReport:
-    """Climb to an incumbent, bound every slice, and report."""
+    """Climb to an incumbent, bound every slice by trees, and report."""
     axes = np.vstack([np.eye(dual.space.rank), -np.eye(dual.space.rank)])
     points = climbed(dual, axes if starts is None else np.vstack([axes, starts]))
     values = dual.values(points)
-    best = float(np.abs(values).max(initial=0.0))
-    search = search_type(level, tolerance, budget or Budget(), best)
-    all_points, all_values = [points], [values]
-    for part in dual.slices:
-        peaks, peak_values = search.bound(part)
-        all_points.append(part.to_space(peaks))
-        all_values.append(peak_values)
-    points, values = np.vstack(all_points), np.concatenate(all_values)
-    highest = np.argsort(-np.abs(values), kind="stable")[:_POLISHED]
-    points = climbed(dual, points[highest])
+    with Workers(n_jobs) as workers:
+        search = _Search(dual, Goal(level, tolerance), budget or Budget(), workers)
+        search.remember(points, values)
+        search.run(tree_types)
+    highest = np.argsort(-np.abs(search.values), kind="stable")[:_POLISHED]
+    points = climbed(dual, search.points[highest])
     upper = min(max(search.upper, search.best), 2.0 * dual.magnitude)
     return report_from_points(
         dual, upper, points, dual.values(points), level,
         termination=search.termination, nodes=search.nodes, depth=search.depth,
     )  # fmt: skip
+
+
+class _Search:
+    """State of one call."""
+
+    def __init__(self, dual: DualFunction, goal: Goal, budget: Budget, workers: Workers) -> None:
+        self.dual, self.goal, self.budget, self.workers = dual, goal, budget, workers
+        self.until = time.time() + budget.deadline - time.perf_counter()
+        self.best = self.closed = 0.0
+        self.nodes = self.depth = self.splits = 0
+        self.termination = Termination.CONVERGED
+        self.points, self.values = np.zeros((0, dual.space.rank)), np.zeros(0)
+        # Heaps of (-bound, number, tree); the number makes ties deterministic.
+        self.untouched: list[tuple[float, int, Tree]] = []
+        self.opened: list[tuple[float, int, Tree]] = []
+        self.numbers = 0
+        self.bytes = 0
+
+    @property
+    def upper(self) -> float:
+        """The bound of everything."""
+        tops = [-heap[0][0] for heap in (self.untouched, self.opened) if heap]
+        return max(self.closed, *tops) if tops else self.closed
+
+    def run(self, tree_types: Iterable[type[Tree]]) -> None:
+        """Turn after turn, until nothing is open or the budget is used up."""
+        bounds = self.dual.slice_bounds
+        for tree_type in tree_types:
+            for index, bound in enumerate(bounds):
+                self._push(tree_type(index, float(bound)))
+        while (self.untouched or self.opened) and self.termination is Termination.CONVERGED:
+            self._turn(self._chosen())
+
+    def remember(self, points: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+        """Keep points, the highest if there are many, and the best value."""
+        self.points, self.values = np.vstack([self.points, points]), np.append(self.values, values)
+        if len(self.values) > _KEPT:
+            highest = np.argsort(-np.abs(self.values), kind="stable")[:MAX_PEAKS]
+            self.points, self.values = self.points[highest], self.values[highest]
+        self.best = max(self.best, float(np.abs(values).max(initial=0.0)))
+
+    def _push(self, tree: Tree) -> None:
+        if not tree.is_open or tree.bound <= self.goal.threshold(self.best):
+            self.closed = max(self.closed, tree.bound)
+            return
+        heap = self.opened if tree.work else self.untouched
+        heapq.heappush(heap, (-tree.bound, self.numbers, tree))
+        self.numbers += 1
+        self.bytes += tree.nbytes
+
+    def _chosen(self) -> list[Tree]:
+        """The trees of the next turn, highest bound first."""
+        chosen: list[Tree] = []
+        while len(chosen) < _WIDTH and (self.opened or self.untouched):
+            heap = self.opened or self.untouched
+            if self.opened and self.untouched and self.bytes < _ROOM:
+                heap = min(self.opened, self.untouched, key=lambda one: one[0][:2])
+            _, _, tree = heapq.heappop(heap)
+            self.bytes -= tree.nbytes
+            chosen.append(tree)
+        return chosen
+
+    def _turn(self, trees: list[Tree]) -> None:
+        """Give every tree its share, as far as the budget goes."""
+        best, waiting = self.best, trees
+        least = _FIRST_NODES * (len(self.dual.alpha) + NODE_WORK)
+        for tree in trees:
+            tree.work = max(least, min(_GROWTH * tree.work, _MOST_WORK))
+        while waiting:
+            left = math.inf if self.budget.nodes is None else self.budget.nodes - self.nodes
+            if left <= 0:
+                self.termination = Termination.NODE_LIMIT
+            elif self.budget.time_is_up:
+                self.termination = Termination.TIME_LIMIT
+            if self.termination is not Termination.CONVERGED:
+                for tree in waiting:
+                    self._push(tree)
+                return
+            # As many trees as cannot exceed the nodes that are left, but at least one.
+            n_now, promised = 0, 0.0
+            while n_now < len(waiting) and promised < left:
+                promised += waiting[n_now].work / NODE_WORK + 1
+                n_now += 1
+            n_now -= n_now > 1 and promised > left
+            tasks = [
+                (tree, self.dual.slice(tree.index), self.goal,
+                 Share(int(min(left, 2**62)), tree.work, self.until), best)
+                for tree in waiting[:n_now]
+            ]  # fmt: skip
+            before = [tree.nodes for tree in waiting[:n_now]]
+            heavy = sum(tree.work for tree in waiting[:n_now]) >= _WORTH_SHARING
+            for nodes, tree in zip(before, self.workers.map(visit, tasks, heavy), strict=True):
+                self._collect(tree, tree.nodes - nodes)
+            waiting = waiting[n_now:]
+
+        self._spread()
+
+    def _collect(self, tree: Tree, nodes: int) -> None:
+        """Take in what one visit brought."""
+        self.nodes += nodes
+        self.depth = max(self.depth, tree.depth)
+        self.best = max(self.best, tree.best)
+        if tree.found is not None:
+            self.remember(*tree.found)
+            tree.found = None
+        self._push(tree)
+
+    def _spread(self) -> None:
+        """Let few large trees become many, so that workers find enough of them."""
+        count = len(self.opened)
+        if self.untouched or not 0 < count <= _WIDTH // 2:
+            return
+        if any(tree.work < _MOST_WORK for _, _, tree in self.opened):
+            return
+        trees = [tree for _, _, tree in sorted(self.opened, key=lambda one: one[:2])]
+        self.opened, self.bytes = [], 0
+        for tree in trees:
+            for piece in tree.split(_WIDTH // count):
+                self._push(piece)
+
+
+def longer(array: NDArray[Any], length: int) -> NDArray[Any]:
+    """The array with zeros appended."""
+    return np.concatenate([array, np.zeros((length - len(array), *array.shape[1:]), array.dtype)])

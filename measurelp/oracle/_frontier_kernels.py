@@ -1,0 +1,159 @@
+"""Compiled store of the open nodes of a tree: the highest bound first while there is room.
+
+Nodes are slots of arrays that belong to the tree.  ``frontier`` is a tuple (key, age, heap,
+pile, free, counts): bound and arrival of each slot, a binary heap of slots by falling bound
+(among equals the newest), a pile of slots, the free slots, and how many each of them holds.
+Work goes best first from the heap; a tree that has no room left puts children on the pile,
+which is emptied before the heap is looked at again, so that it needs no more room than the
+depth of a path.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+# Slots of ``counts``.
+N_HEAP, N_PILE, N_FREE, CLOCK = 0, 1, 2, 3
+
+# Why a sweep returned.
+DONE = 0
+PAUSED = 1  # the nodes or the work of this call are used up
+GROW = 2  # the arrays are full
+
+# Slots of the integer and float state of a tree.
+NODES, WORK, N_PEAKS, MAX_DEPTH, NEXT_ROOT, END_ROOT = 0, 1, 2, 3, 4, 5
+BEST, UPPER = 0, 1
+
+
+def new_frontier(capacity):
+    """An empty frontier with ``capacity`` free slots."""
+    return (
+        np.zeros(capacity), np.zeros(capacity, np.int64), np.zeros(capacity, np.int64),
+        np.zeros(capacity, np.int64), np.arange(capacity)[::-1].copy(),
+        np.array([0, 0, capacity, 0]),
+    )  # fmt: skip
+
+
+def larger_frontier(frontier, capacity):
+    """The same frontier with more slots."""
+    key, age, heap, pile, free, counts = (part.copy() for part in frontier)
+    old, n_free = len(key), int(counts[N_FREE])
+    more = np.zeros(capacity - old, np.int64)
+    free = np.concatenate([free, more])
+    free[n_free : n_free + capacity - old] = np.arange(old, capacity)[::-1]
+    counts[N_FREE] += capacity - old
+    return (
+        np.concatenate([key, np.zeros(capacity - old)]), np.concatenate([age, more]),
+        np.concatenate([heap, more]), np.concatenate([pile, more]), free, counts,
+    )  # fmt: skip
+
+
+def filled_frontier(key):
+    """A frontier in whose slots nodes with falling bounds wait."""
+    size = len(key)
+    return (
+        key.copy(), np.arange(size)[::-1].copy(), np.arange(size), np.zeros(size, np.int64),
+        np.zeros(size, np.int64), np.array([size, 0, 0, size]),
+    )  # fmt: skip
+
+
+def open_slots(frontier):
+    """All slots that are waiting, by falling bound, among equals the newest first."""
+    key, age, heap, pile, _free, counts = frontier
+    slots = np.concatenate([heap[: counts[N_HEAP]], pile[: counts[N_PILE]]])
+    return slots[np.lexsort((-age[slots], -key[slots]))]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def put(frontier, slot, bound, on_pile):
+    """Let a slot wait: on the pile, or in the heap."""
+    key, age, heap, pile, _free, counts = frontier
+    key[slot] = bound
+    age[slot] = counts[CLOCK]
+    counts[CLOCK] += 1
+    if on_pile:
+        pile[counts[N_PILE]] = slot
+        counts[N_PILE] += 1
+        return
+    at = counts[N_HEAP]
+    counts[N_HEAP] += 1
+    while at > 0:
+        above = (at - 1) // 2
+        # The newcomer is the youngest, so it passes its equals.
+        if key[heap[above]] > bound:
+            break
+        heap[at] = heap[above]
+        at = above
+    heap[at] = slot
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def peek(frontier):
+    """The slot that comes next; -1 when none waits."""
+    _key, _age, heap, pile, _free, counts = frontier
+    if counts[N_PILE] > 0:
+        return pile[counts[N_PILE] - 1]
+    if counts[N_HEAP] > 0:
+        return heap[0]
+    return -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def take(frontier):
+    """Remove the slot that comes next, which is neither waiting nor free afterwards."""
+    key, age, heap, pile, _free, counts = frontier
+    if counts[N_PILE] > 0:
+        counts[N_PILE] -= 1
+        return pile[counts[N_PILE]]
+    first = heap[0]
+    counts[N_HEAP] -= 1
+    size = counts[N_HEAP]
+    if size > 0:
+        moved = heap[size]
+        at = 0
+        while True:
+            below = 2 * at + 1
+            if below >= size:
+                break
+            if below + 1 < size:
+                a, b = heap[below], heap[below + 1]
+                if key[b] > key[a] or (key[b] == key[a] and age[b] > age[a]):
+                    below += 1
+            a = heap[below]
+            if not (key[a] > key[moved] or (key[a] == key[moved] and age[a] > age[moved])):
+                break
+            heap[at] = a
+            at = below
+        heap[at] = moved
+    return first
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def reserve(frontier):
+    """A free slot."""
+    free, counts = frontier[4], frontier[5]
+    counts[N_FREE] -= 1
+    return free[counts[N_FREE]]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def release(frontier, slot):
+    """Give a slot back."""
+    free, counts = frontier[4], frontier[5]
+    free[counts[N_FREE]] = slot
+    counts[N_FREE] += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def record(peaks, peak_values, ints, w, value, better):
+    """Keep a point with its signed value; when there is no room, only if it is the best so far."""
+    slot = ints[N_PEAKS]
+    if slot == peaks.shape[0]:
+        if not better:
+            return
+        slot -= 1
+    for c in range(w.shape[0]):
+        peaks[slot, c] = w[c]
+    peak_values[slot] = value
+    ints[N_PEAKS] = slot + 1
