@@ -10,7 +10,6 @@ depth of a path.
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
 # Slots of ``counts``.
@@ -24,45 +23,6 @@ GROW = 2  # the arrays are full
 # Slots of the integer and float state of a tree.
 NODES, WORK, N_PEAKS, MAX_DEPTH, NEXT_ROOT, END_ROOT = 0, 1, 2, 3, 4, 5
 BEST, UPPER = 0, 1
-
-
-def new_frontier(capacity):
-    """An empty frontier with ``capacity`` free slots."""
-    return (
-        np.zeros(capacity), np.zeros(capacity, np.int64), np.zeros(capacity, np.int64),
-        np.zeros(capacity, np.int64), np.arange(capacity)[::-1].copy(),
-        np.array([0, 0, capacity, 0]),
-    )  # fmt: skip
-
-
-def larger_frontier(frontier, capacity):
-    """The same frontier with more slots."""
-    key, age, heap, pile, free, counts = (part.copy() for part in frontier)
-    old, n_free = len(key), int(counts[N_FREE])
-    more = np.zeros(capacity - old, np.int64)
-    free = np.concatenate([free, more])
-    free[n_free : n_free + capacity - old] = np.arange(old, capacity)[::-1]
-    counts[N_FREE] += capacity - old
-    return (
-        np.concatenate([key, np.zeros(capacity - old)]), np.concatenate([age, more]),
-        np.concatenate([heap, more]), np.concatenate([pile, more]), free, counts,
-    )  # fmt: skip
-
-
-def filled_frontier(key):
-    """A frontier in whose slots nodes with falling bounds wait."""
-    size = len(key)
-    return (
-        key.copy(), np.arange(size)[::-1].copy(), np.arange(size), np.zeros(size, np.int64),
-        np.zeros(size, np.int64), np.array([size, 0, 0, size]),
-    )  # fmt: skip
-
-
-def open_slots(frontier):
-    """All slots that are waiting, by falling bound, among equals the newest first."""
-    key, age, heap, pile, _free, counts = frontier
-    slots = np.concatenate([heap[: counts[N_HEAP]], pile[: counts[N_PILE]]])
-    return slots[np.lexsort((-age[slots], -key[slots]))]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

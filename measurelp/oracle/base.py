@@ -111,18 +111,27 @@ class DualFunction:
 
     @cached_property
     def slice_bounds(self) -> NDArray[np.float64]:
-        r"""A bound of :math:`|\eta|` on each slice, by the triangle inequality, O(1) each."""
+        r"""A bound of :math:`|\eta|` on each slice, O(1) for each.
+
+        With P and M the sums of :math:`|\alpha_i||x_i|` over positive and negative alpha,
+        :math:`|\eta|\le\max(P, M)` and, as :math:`t_+ = (t + |t|) / 2`, also
+        :math:`|\eta|\le(|\sum\alpha_i x_i| + \max(P, M)) / 2`.  On the slice of a centre c,
+        :math:`|x_i - c|\le|x_i| + |c|`.
+        """
         rows, alpha = self.merged
         inputs = rows[:, :-1] if self.space.has_free_bias else rows
         lengths = np.linalg.norm(inputs, axis=1)
-        shifts = lengths if self.space.has_free_bias else np.zeros(1)
-        sums = [
-            float((abs(alpha) * lengths)[part].sum()) + shifts * float(abs(alpha)[part].sum())
+        centres = inputs if self.space.has_free_bias else np.zeros((1, rows.shape[1]))
+        away = np.linalg.norm(centres, axis=1)
+        plus, minus = (
+            float((abs(alpha) * lengths)[part].sum()) + away * float(abs(alpha)[part].sum())
             for part in (alpha > 0.0, alpha < 0.0)
-        ]
-        # Norms in up to r, sums in up to n, terms, and a few products.
-        rounding = 4.0 * (len(alpha) + rows.shape[1] + 16) * ROUNDOFF
-        return np.maximum(*sums) * (1.0 + rounding)
+        )
+        linear = np.linalg.norm(alpha @ inputs - alpha.sum() * centres, axis=1)
+        # Sums of at most n terms, norms of r, few products: all within this much of P + M.
+        rounding = 4.0 * (len(alpha) + rows.shape[1] + 16) * ROUNDOFF * (plus + minus)
+        either = np.maximum(plus, minus)
+        return np.minimum(either, 0.5 * (linear + either)) + rounding
 
     def values(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
         """Eta at row-space coordinates (k, r)."""

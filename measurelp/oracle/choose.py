@@ -18,12 +18,13 @@ _MANY_ORTHANTS, _SOME_ORTHANTS, _FEW_ROWS = 7, 5, 200
 
 
 def choose_oracle(
-    oracle: str | Oracle | None, space: RowSpace, cells: Cells | None = None
+    oracle: str | Oracle | None, space: RowSpace, cells: Cells | None = None, n_jobs: int = 1
 ) -> tuple[Oracle, str]:
     """The oracle to use and, in words, why.
 
     ``None`` and "auto" take angles for at most 2 penalised coordinates; for more, branch and
     bound over cones, or over signs of rows where there are many coordinates and few rows.
+    ``n_jobs`` is for those two.
     """
     if oracle is not None and not isinstance(oracle, str):
         if not isinstance(oracle, Oracle):
@@ -40,13 +41,17 @@ def choose_oracle(
     if oracle == "cells":
         return CellOracle(cells), "asked for by name"
     if oracle == "cones":
-        return ConeOracle(), "asked for by name"
+        return ConeOracle(n_jobs=n_jobs), "asked for by name"
     if oracle == "signs":
-        return SignOracle(), "asked for by name"
+        return SignOracle(n_jobs=n_jobs), "asked for by name"
     rank, rows = space.rank, len(space.distinct)
     if space.n_penalized <= 2 and not (space.has_free_bias and rank > 2 and rows > _MANY_CIRCLES):
         return AngleOracle(), f"rank {rank}: the kinks are sorted around the circle"
     p = space.n_penalized
     if p >= _MANY_ORTHANTS or (p >= _SOME_ORTHANTS and rows <= _FEW_ROWS):
-        return SignOracle(), f"rank {rank}, {rows} distinct rows: signs of rows are branched on"
-    return ConeOracle(), f"rank {rank}, {rows} distinct rows: cones are refined where needed"
+        return SignOracle(
+            n_jobs=n_jobs
+        ), f"rank {rank}, {rows} distinct rows: signs of rows are branched on"
+    return ConeOracle(
+        n_jobs=n_jobs
+    ), f"rank {rank}, {rows} distinct rows: cones are refined where needed"

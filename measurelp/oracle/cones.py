@@ -17,19 +17,25 @@ from measurelp.oracle.base import (
     Slice,
     in_units_of_alpha,
 )
+from measurelp.oracle.frontier import (
+    filled_frontier,
+    larger_frontier,
+    longer,
+    new_frontier,
+    open_slots,
+)
 from measurelp.oracle.tree_search import (
     MAX_PEAKS,
     Goal,
     Points,
     Share,
     Tree,
-    longer,
     maximise_by_trees,
 )
 from measurelp.oracle.workers import checked_jobs
 
 _MAX_RANK = 14  # from here on, half the orthants alone are too many
-_MOST_OPEN = 4096  # nodes that wait best first; from then on a tree is worked depth first
+_MOST_OPEN = 16384  # nodes that wait best first; from then on a tree is worked depth first
 _MOST_BYTES = 64e6  # of cut rows that do so
 _FIRST_OPEN = 64  # nodes there is room for at first; doubled when used up
 
@@ -85,7 +91,7 @@ class _ConeTree(Tree):
         self.most_open, self.most_live = _MOST_OPEN, 0
         self.ints, self.floats = np.zeros(6, np.int64), np.zeros(2)
         self.frames: tuple[NDArray[Any], ...] = ()
-        self.frontier = states.new_frontier(0)
+        self.frontier = new_frontier(0)
         self.chunks = np.concatenate([[0, 0], np.full(48, -1)])
         self.arena_row, self.arena_v = np.zeros(0, np.int32), np.zeros((0, 0))
 
@@ -144,7 +150,7 @@ class _ConeTree(Tree):
         if self.frontier[5][states.N_FREE] < 3:
             capacity = max(_FIRST_OPEN, 2 * len(self.frontier[0]))
             frames = tuple(longer(part, capacity) for part in self.frames)
-            self.frames, self.frontier = frames, states.larger_frontier(self.frontier, capacity)
+            self.frames, self.frontier = frames, larger_frontier(self.frontier, capacity)
         least = int(self.chunks[kernels.BUMP]) + 3 * _chunk(n)
         if least > len(self.arena_row):
             length = max(least, len(self.arena_row) * 3 // 2)
@@ -154,12 +160,12 @@ class _ConeTree(Tree):
     def _proved(self) -> float:
         """The largest bound among cones that were given up, wait or are not opened yet."""
         unopened = self.ints[states.NEXT_ROOT] < self.ints[states.END_ROOT]
-        waiting = self.frontier[0][states.open_slots(self.frontier)].max(initial=0.0)
+        waiting = self.frontier[0][open_slots(self.frontier)].max(initial=0.0)
         known = max(float(self.floats[states.UPPER]), float(waiting)) + self.slack
         return max(self.top, known) if unopened else known
 
     def split(self, pieces: int) -> list[Tree]:
-        slots = states.open_slots(self.frontier)
+        slots = open_slots(self.frontier)
         pieces = min(pieces, len(slots) // 4)
         if pieces < 2 or self.ints[states.NEXT_ROOT] < self.ints[states.END_ROOT]:
             return [self]
@@ -183,7 +189,7 @@ class _ConeTree(Tree):
         for slot, start in zip(slots, starts[:-1], strict=True):
             old, new = (slice(at, at + int(count[slot])) for at in (begin[slot], start))
             piece.arena_row[new], piece.arena_v[new] = self.arena_row[old], self.arena_v[old]
-        piece.frontier = states.filled_frontier(self.frontier[0][slots])
+        piece.frontier = filled_frontier(self.frontier[0][slots])
         piece.bound = min(self.bound, piece._proved())
         return piece
 

@@ -18,13 +18,19 @@ from measurelp.oracle.base import (
     Slice,
     in_units_of_alpha,
 )
+from measurelp.oracle.frontier import (
+    filled_frontier,
+    larger_frontier,
+    longer,
+    new_frontier,
+    open_slots,
+)
 from measurelp.oracle.tree_search import (
     MAX_PEAKS,
     Goal,
     Points,
     Share,
     Tree,
-    longer,
     maximise_by_trees,
 )
 from measurelp.oracle.workers import checked_jobs
@@ -85,7 +91,7 @@ class _SignTree(Tree):
         self.most_open, self.closed = _MOST_OPEN, 0.0
         self.ints, self.floats = np.zeros(6, np.int64), np.zeros(2)
         self.frames: tuple[NDArray[Any], ...] = ()
-        self.frontier = states.new_frontier(0)
+        self.frontier = new_frontier(0)
         self.shares = np.zeros((0, 2, 0))
 
     def advance(self, part: Slice, goal: Goal, share: Share) -> Points:
@@ -116,7 +122,7 @@ class _SignTree(Tree):
             self.nodes += int(ints[states.NODES])
             self.depth = int(ints[states.MAX_DEPTH])
             self.best = max(self.best, float(np.ldexp(floats[states.BEST], units.exponent)))
-            waiting = self.frontier[0][states.open_slots(self.frontier)]
+            waiting = self.frontier[0][open_slots(self.frontier)]
             self.closed = units.restored(float(floats[states.UPPER]))
             proved = max(float(floats[states.UPPER]), float(waiting.max(initial=0.0)))
             self.bound = min(self.bound, units.restored(proved))
@@ -144,12 +150,12 @@ class _SignTree(Tree):
         if self.frontier[5][states.N_FREE] < 1:
             capacity = max(_FIRST_ROOM, 2 * len(self.frontier[0]))
             frames = tuple(longer(part, capacity) for part in self.frames)
-            self.frames, self.frontier = frames, states.larger_frontier(self.frontier, capacity)
+            self.frames, self.frontier = frames, larger_frontier(self.frontier, capacity)
         else:
             self.shares = longer(self.shares, max(_FIRST_ROOM, 2 * len(self.shares)))
 
     def split(self, pieces: int) -> list[Tree]:
-        slots = states.open_slots(self.frontier)
+        slots = open_slots(self.frontier)
         pieces = min(pieces, len(slots) // 4)
         if pieces < 2:
             return [self]
@@ -162,7 +168,7 @@ class _SignTree(Tree):
         piece.most_open = max(_FIRST_ROOM, self.most_open // pieces)
         piece.ints, piece.floats = self.ints.copy(), self.floats.copy()
         piece.frames = tuple(part[slots] for part in self.frames)
-        piece.frontier = states.filled_frontier(self.frontier[0][slots])
+        piece.frontier = filled_frontier(self.frontier[0][slots])
         piece.shares = np.zeros_like(self.shares)
         return piece
 

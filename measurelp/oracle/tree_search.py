@@ -16,7 +16,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +37,7 @@ MAX_PEAKS = 1024  # that one share of work may hand over
 _WIDTH = 32  # trees in a turn, and as many does a large one become
 NODE_WORK = 50  # what a node costs beside its rows, in rows
 _FIRST_NODES = 16  # about as many nodes at the root does the first share pay for
-_MOST_WORK = 400_000  # the largest share; a few hundredths of a second
+_MOST_WORK = 500_000  # the largest share; a few hundredths of a second
 _GROWTH = 4
 _WORTH_SHARING = 2_000_000  # work of a turn from which on workers are asked to help
 _ROOM = 256e6  # bytes of open trees from which on no further one is opened
@@ -260,8 +259,3 @@ class _Search:
         for tree in trees:
             for piece in tree.split(_WIDTH // count):
                 self._push(piece)
-
-
-def longer(array: NDArray[Any], length: int) -> NDArray[Any]:
-    """The array with zeros appended."""
-    return np.concatenate([array, np.zeros((length - len(array), *array.shape[1:]), array.dtype)])
