@@ -63,9 +63,11 @@ U = 2.0**-53
 
 _NODE_WORK = 50  # what a node costs beside its rows, in rows
 _ROW_WORK = 4  # and what a row costs, in rows of a cone
+_SHARES = 32  # the newest walls of a path, which are used for the ends of intervals
 _TURNS = 8  # bounds and tightenings of one node
 _SWEEPS = 3  # over all multipliers, before the exact inner solver
-_CONE_SWEEPS = 1  # for each end of an interval
+_CONE_SWEEPS = 2  # for each end of an interval
+_STEP = 1.3  # of the least point along a coordinate there; a little more goes faster
 _CLOSE = 1.02  # bounds up to this multiple of the threshold are refined by the exact solver
 _FAR = 1.3  # and proofs that the least norm is above this multiple end it
 _GAIN = 0.85  # tightening goes on while the chords' constants shrink by this factor
@@ -106,17 +108,16 @@ def push_root(sizes, reach, frames, frontier):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def sweep(
-    rows, convex, rays, sizes, reach, frames, shares, frontier, most_open, ints, floats, level,
+    rows, convex, rays, sizes, reach, frames, frontier, most_open, ints, floats, level,
     tolerance, node_limit, work_limit, peaks, peak_values,
 ):  # fmt: skip
     """Work the tree until nothing is open or so many nodes or so much work was done.
 
     A node is given up when its bound is at most max(level, best (1 + tolerance)).  ``rays``
     are the rows times powers of two, of length at most 1; ``sizes`` their norms before that,
-    rounded up, and ``reach`` the sum of those.  ``shares`` holds first guesses of the
-    multipliers that bound an interval, for each wall of a path.  Points found above ``level``
-    are appended to ``peaks``.  Children wait in the heap while fewer than ``most_open`` nodes
-    are in use.
+    rounded up, and ``reach`` the sum of those.  Points found above
+    ``level`` are appended to ``peaks``.  Children wait in the heap while fewer than
+    ``most_open`` nodes are in use.
     """
     state, wall, lo, hi, bound, theta, rho, depth = frames
     counts = frontier[5]
@@ -142,6 +143,8 @@ def sweep(
     q = np.empty((n, r))
     no_tag = np.empty(0)
     no_tags = np.empty((n, 0))
+    # First guesses of the multipliers of walls, for both ends of each row.
+    shares = np.zeros((n, 2, _SHARES))
     space = workspace(r, 0)
     treated = 0
     work = 0
@@ -158,7 +161,7 @@ def sweep(
         if treated >= node_limit or work >= work_limit:
             ints[WORK] += work
             return PAUSED
-        if counts[N_FREE] < 1 or depth[f] >= shares.shape[0]:
+        if counts[N_FREE] < 1:
             ints[WORK] += work
             return GROW
         on_pile = counts[N_PILE] > 0 or bound.shape[0] - counts[N_FREE] >= most_open
@@ -314,7 +317,7 @@ def sweep(
                                 original[c] = v[c]
                             another = _highest_in_cone(
                                 original, v, sizes[row], rays, ray_squares, state[f], walls, n_rays,
-                                e, cosine, sine, z, shares[:, side, row],
+                                e, cosine, sine, z, shares[row, side],
                             )  # fmt: skip
                             if another < top:
                                 top = another
@@ -368,9 +371,7 @@ def sweep(
         bound[g] = bound[f]
         depth[f] += 1
         depth[g] = depth[f]
-        for row in range(n):
-            shares[depth[f] - 1, 0, row] = 0.0
-            shares[depth[f] - 1, 1, row] = 0.0
+        shares[:, :, (depth[f] - 1) % _SHARES] = 0.0
         first = 1 if inner > 0.0 else -1
         state[g, split] = first
         state[f, split] = -first
@@ -436,17 +437,18 @@ def _highest_in_cone(
     """The same over the part of the cap where <+-ray, w> >= 0; ``v`` is overwritten.
 
     Minimises |v + mu e + sum rho (+-ray)| - mu cosine over mu, rho >= 0 by coordinates, from
-    the rho in ``shares`` (any will do) that an earlier node left; for given rho the best mu is
-    what ``_highest`` has in closed form.
+    the rho in ``shares`` (any will do) that an earlier node left, one for each of the newest
+    walls; for given rho the best mu is what ``_highest`` has in closed form.
     """
     r = v.shape[0]
-    for k in range(n_rays):
-        if shares[k] > 0.0:
-            step = shares[k] * state[walls[k]]
+    first = max(0, n_rays - _SHARES)
+    for k in range(first, n_rays):
+        if shares[k % _SHARES] > 0.0:
+            step = shares[k % _SHARES] * state[walls[k]]
             for c in range(r):
                 v[c] += step * rays[walls[k], c]
         else:
-            shares[k] = 0.0
+            shares[k % _SHARES] = 0.0
     for _ in range(_CONE_SWEEPS):
         along = 0.0
         square = 0.0
@@ -459,18 +461,18 @@ def _highest_in_cone(
         for c in range(r):
             z[c] = v[c] + mu * e[c]
         changed = False
-        for k in range(n_rays):
+        for k in range(first, n_rays):
             other = walls[k]
             inner = 0.0
             for c in range(r):
                 inner += rays[other, c] * z[c]
             inner *= state[other]
-            old = shares[k]
+            old = shares[k % _SHARES]
             if inner < 0.0 or old > 0.0:
-                new = max(0.0, old - inner / ray_squares[other])
+                new = max(0.0, old - _STEP * inner / ray_squares[other])
                 if new != old:
                     changed = True
-                    shares[k] = new
+                    shares[k % _SHARES] = new
                     step = (new - old) * state[other]
                     for c in range(r):
                         z[c] += step * rays[other, c]
@@ -481,11 +483,11 @@ def _highest_in_cone(
     added = 0.0
     for c in range(r):
         v[c] = original[c]
-    for k in range(n_rays):
-        if shares[k] > 0.0:
-            added += shares[k]
+    for k in range(first, n_rays):
+        if shares[k % _SHARES] > 0.0:
+            added += shares[k % _SHARES]
             for c in range(r):
-                v[c] += shares[k] * state[walls[k]] * rays[walls[k], c]
+                v[c] += shares[k % _SHARES] * state[walls[k]] * rays[walls[k], c]
     if not added > 0.0:
         return np.inf
     return _highest(v, 4.0 * U * (n_rays + 8.0) * (size + added), e, cosine, sine)

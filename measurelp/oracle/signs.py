@@ -35,8 +35,10 @@ from measurelp.oracle.tree_search import (
 )
 from measurelp.oracle.workers import checked_jobs
 
-_MOST_OPEN = 256  # nodes that wait best first; from then on a tree is worked depth first
-_FIRST_ROOM = 8  # nodes, and signs on a path, there is room for at first; doubled when used up
+# Nodes that wait best first; from then on a tree is worked depth first.  Few, as neighbours in
+# a tree start from each other's multipliers, and more the longer it lasts.
+_LEAST_OPEN, _MOST_OPEN = 16, 256
+_FIRST_ROOM = 8  # nodes there is room for at first; doubled when used up
 _NEGLIGIBLE = 2.0**-450  # rows this short against the longest are charged, not treated
 
 
@@ -88,11 +90,9 @@ class _SignTree(Tree):
 
     def __init__(self, index: int, bound: float) -> None:
         super().__init__(index, bound)
-        self.most_open, self.closed = _MOST_OPEN, 0.0
         self.ints, self.floats = np.zeros(6, np.int64), np.zeros(2)
         self.frames: tuple[NDArray[Any], ...] = ()
         self.frontier = new_frontier(0)
-        self.shares = np.zeros((0, 2, 0))
 
     def advance(self, part: Slice, goal: Goal, share: Share) -> Points:
         r = part.rows.shape[1]
@@ -108,11 +108,12 @@ class _SignTree(Tree):
             floats[states.BEST] = np.ldexp(self.best, -units.exponent)
             level = float(np.ldexp(goal.level, -units.exponent))
             peaks, peak_values = np.empty((MAX_PEAKS, r)), np.empty(MAX_PEAKS)
+            most_open = min(_LEAST_OPEN + self.nodes // 8, _MOST_OPEN)
             reason = states.GROW
             while reason == states.GROW:
                 reason = kernels.sweep(
                     units.rows, units.convex, units.rays, units.sizes, units.reach, self.frames,
-                    self.shares, self.frontier, self.most_open, ints, floats, level,
+                    self.frontier, most_open, ints, floats, level,
                     goal.tolerance, share.nodes - int(ints[states.NODES]),
                     share.work - int(ints[states.WORK]), peaks, peak_values,
                 )  # fmt: skip
@@ -123,7 +124,6 @@ class _SignTree(Tree):
             self.depth = int(ints[states.MAX_DEPTH])
             self.best = max(self.best, float(np.ldexp(floats[states.BEST], units.exponent)))
             waiting = self.frontier[0][open_slots(self.frontier)]
-            self.closed = units.restored(float(floats[states.UPPER]))
             proved = max(float(floats[states.UPPER]), float(waiting.max(initial=0.0)))
             self.bound = min(self.bound, units.restored(proved))
             found = int(ints[states.N_PEAKS])
@@ -132,7 +132,7 @@ class _SignTree(Tree):
 
     @property
     def nbytes(self) -> int:
-        return sum(part.nbytes for part in (*self.frames, *self.frontier, self.shares))
+        return sum(part.nbytes for part in (*self.frames, *self.frontier))
 
     def _begin(self, units: _Units) -> None:
         m = len(units.rows)
@@ -141,35 +141,29 @@ class _SignTree(Tree):
             np.zeros((0, m)), np.zeros(0), np.zeros((0, m)), np.zeros((0, m)),
             np.zeros(0, np.int64),
         )  # fmt: skip
-        self.shares = np.zeros((0, 2, m))
         self._grow()
         kernels.push_root(units.sizes, units.reach, self.frames, self.frontier)
 
     def _grow(self) -> None:
-        """Double the room for nodes, or for a path."""
-        if self.frontier[5][states.N_FREE] < 1:
-            capacity = max(_FIRST_ROOM, 2 * len(self.frontier[0]))
-            frames = tuple(longer(part, capacity) for part in self.frames)
-            self.frames, self.frontier = frames, larger_frontier(self.frontier, capacity)
-        else:
-            self.shares = longer(self.shares, max(_FIRST_ROOM, 2 * len(self.shares)))
+        """Double the room for nodes."""
+        capacity = max(_FIRST_ROOM, 2 * len(self.frontier[0]))
+        frames = tuple(longer(part, capacity) for part in self.frames)
+        self.frames, self.frontier = frames, larger_frontier(self.frontier, capacity)
 
     def split(self, pieces: int) -> list[Tree]:
         slots = open_slots(self.frontier)
         pieces = min(pieces, len(slots) // 4)
         if pieces < 2:
             return [self]
-        return [self._piece(slots[k::pieces], pieces) for k in range(pieces)]
+        return [self._piece(slots[k::pieces]) for k in range(pieces)]
 
-    def _piece(self, slots: NDArray[np.int64], pieces: int) -> Tree:
+    def _piece(self, slots: NDArray[np.int64]) -> Tree:
         """A tree of its own for some of the open nodes."""
         piece = type(self)(self.index, self.bound)
         piece.best, piece.work, piece.depth = self.best, self.work, self.depth
-        piece.most_open = max(_FIRST_ROOM, self.most_open // pieces)
         piece.ints, piece.floats = self.ints.copy(), self.floats.copy()
         piece.frames = tuple(part[slots] for part in self.frames)
         piece.frontier = filled_frontier(self.frontier[0][slots])
-        piece.shares = np.zeros_like(self.shares)
         return piece
 
 

@@ -81,6 +81,7 @@ def test_little_room(oracle, bias, monkeypatch):
     monkeypatch.setattr(cones, "_MOST_OPEN", 2)
     monkeypatch.setattr(cones, "_MOST_BYTES", 0.0)
     monkeypatch.setattr(cones, "_FIRST_OPEN", 3)
+    monkeypatch.setattr(signs, "_LEAST_OPEN", 1)
     monkeypatch.setattr(signs, "_MOST_OPEN", 1)
     monkeypatch.setattr(signs, "_FIRST_ROOM", 1)
     monkeypatch.setattr(tree_search, "_ROOM", 0.0)
