@@ -66,20 +66,24 @@ def workspace(r, n_tag):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def min_norm_point(
-    base, base_tag, rays, n_rays, q, q_tag, n_q, start, stop_below, stop_above, y, tag, space
-):
+    base, base_tag, rays, n_rays, q, q_tag, n_q, start, stop_below, stop_above, y, tag,
+    space=None,
+):  # fmt: skip
     """Wolfe's algorithm on Y; ``y`` receives the point, ``tag`` its linear companion.
 
     ``base_tag`` and ``q_tag`` are carried along: if y = base - sum theta_l q_l + rays, then
     tag = base_tag - sum theta_l q_tag_l (rays carry nothing).  ``space`` is what
-    ``workspace`` made.  Returns a status, a lower bound of |Y| (-inf where none was found) and
-    the sum of the multipliers mu_j of y.
+    ``workspace`` made, for callers that ask often.  Returns a status, a lower bound of |Y| (-inf
+    where none was found) and the sum of the multipliers mu_j of y.
     Complexity: a pass over q and the rays for each of the few steps.
     """
     r = base.shape[0]
     n_tag = base_tag.shape[0]
     capacity = r + 3
-    points, tags, is_ray, share, trial, gram, p, p_tag = space
+    if space is None:
+        points, tags, is_ray, share, trial, gram, p, p_tag = workspace(r, n_tag)
+    else:
+        points, tags, is_ray, share, trial, gram, p, p_tag = space
 
     # First vertex: the extreme one in the direction of ``start``.
     for c in range(r):
