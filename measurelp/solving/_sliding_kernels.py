@@ -575,30 +575,17 @@ def _turning_point(data, state, work, constant, linear, low, high):
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
 def _gain(data, state, work, skip_factor):
-    """Change of the objective along lengths * moves, summed from differences."""
+    """Change of the objective along lengths * moves, summed from differences.
+
+    Neurons that are turned around count as removed.
+    """
     n, p = data.y.shape[0], data.n_penalized
+    count = state.counts[COUNT]
     delta = np.empty(_BLOCK)
+    turned = np.empty(count, np.bool_)
     total = 0.0
-    for low in range(0, n, _BLOCK):
-        width = min(_BLOCK, n - low)
-        for i in range(width):
-            delta[i] = 0.0
-        for s in range(state.skip.shape[0]):
-            step = skip_factor * work.skip_move[s]
-            for i in range(width):
-                delta[i] += step * data.skip_columns[s, low + i]
-        for k in range(state.counts[COUNT]):
-            t = work.lengths[k]
-            sign = state.signs[k]
-            inner, change = work.inner[k], work.change[k]
-            for i in range(width):
-                v, step = inner[low + i], t * change[low + i]
-                gained = step if v > 0.0 else v + step
-                lost = -max(v, 0.0)
-                delta[i] += sign * (gained if v + step > 0.0 else lost)
-        for i in range(width):
-            total += delta[i] * (work.residual[low + i] + 0.5 * delta[i])
-    for k in range(state.counts[COUNT]):
+    for k in range(count):
+        turned[k] = _turns(data, state, work, k)
         t = work.lengths[k]
         cross, square, after = 0.0, 0.0, 0.0
         for c in range(p):
@@ -607,8 +594,42 @@ def _gain(data, state, work, skip_factor):
             now = state.weights[k, c] + t * work.moves[k, c]
             after += now * now
         length = _length_of(state.weights[k], p)
-        total += data.lam * t * (2.0 * cross + t * square) / (np.sqrt(after) + length)
+        longer = t * (2.0 * cross + t * square) / (np.sqrt(after) + length)
+        total += data.lam * (-length if turned[k] else longer)
+    for low in range(0, n, _BLOCK):
+        width = min(_BLOCK, n - low)
+        for i in range(width):
+            delta[i] = 0.0
+        for s in range(state.skip.shape[0]):
+            step = skip_factor * work.skip_move[s]
+            for i in range(width):
+                delta[i] += step * data.skip_columns[s, low + i]
+        for k in range(count):
+            t = work.lengths[k]
+            sign = state.signs[k]
+            inner, change = work.inner[k], work.change[k]
+            if turned[k]:
+                for i in range(width):
+                    delta[i] -= sign * max(inner[low + i], 0.0)
+                continue
+            for i in range(width):
+                v, step = inner[low + i], t * change[low + i]
+                gained = step if v > 0.0 else v + step
+                lost = -max(v, 0.0)
+                delta[i] += sign * (gained if v + step > 0.0 else lost)
+        for i in range(width):
+            total += delta[i] * (work.residual[low + i] + 0.5 * delta[i])
     return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _turns(data, state, work, k):
+    """Whether the step takes neuron k past zero, which removes it."""
+    along = 0.0
+    for c in range(data.n_penalized):
+        old = state.weights[k, c]
+        along += old * (old + work.lengths[k] * work.moves[k, c])
+    return not along > 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -620,14 +641,9 @@ def _accept(data, state, work):
     largest = 0.0
     turned = np.zeros(count, np.bool_)
     for k in range(count):
-        along = 0.0
+        turned[k] = _turns(data, state, work, k)
         for c in range(r):
-            old = state.weights[k, c]
-            now = old + work.lengths[k] * work.moves[k, c]
-            state.weights[k, c] = now
-            if c < p:
-                along += old * now
-        turned[k] = not along > 0.0
+            state.weights[k, c] += work.lengths[k] * work.moves[k, c]
         largest = max(largest, _length_of(state.weights[k], p))
     for k in range(count - 1, -1, -1):
         if turned[k] or _length_of(state.weights[k], p) <= 1e-12 * largest:

@@ -166,9 +166,9 @@ class CellGeneration:
             skip = np.zeros(len(zero.skip))
             if first.skip is not None and len(skip):
                 skip = np.append(first.skip.linear, first.skip.constant)[-len(skip) :]
-            self._offer(Neurons(weights, np.sign(first.masses), skip))
-            for point, mass in zip(weights, first.masses, strict=True):
-                self.master.add(point, math.copysign(1.0, mass))
+            known = Neurons(weights, np.sign(first.masses), skip)
+            self._offer(known)
+            self.master.begin(known)
         alpha = without_skip(problem.y, self.basis)
         if training.loss.is_hard_constraint:
             self.multipliers = np.zeros(problem.n)
@@ -177,7 +177,8 @@ class CellGeneration:
             top = float(np.abs(dual.values(climbed(dual, axes))).max(initial=0.0))
             self.penalty = _FIRST_PENALTY * top or 1.0
             self.least_penalty = _LEAST_PENALTY * top or 1.0
-        self._price(alpha, np.zeros((0, self.space.rank)), level=0.0)
+        if not self.master.n_cells:
+            self._price(alpha, np.zeros((0, self.space.rank)), level=0.0)
 
     def _generate_cells(self) -> Termination:
         limit = self.problem.lam
@@ -230,8 +231,7 @@ class CellGeneration:
         if master.failures < _MOST_FAILURES and self.rounds - self.headway < _PATIENCE:
             return False
         self.master = ConicMaster(self.training, self.backend)
-        for weight, sign in zip(neurons.weights, neurons.signs, strict=True):
-            self.master.add(weight, float(sign))
+        self.master.begin(neurons)
         return True
 
     def _solve_master(self) -> Solved | None:

@@ -51,6 +51,11 @@ class ConicMaster:
         """Number of cells in play."""
         return len(self.cells)
 
+    def begin(self, neurons: Neurons) -> None:
+        """Put the neurons' cells in play."""
+        for weight, sign in zip(neurons.weights, neurons.signs, strict=True):
+            self.add(weight, float(sign))
+
     def add(self, point: Vector, sign: float) -> bool:
         """Put the cell of a point in play; False if the point is in a closed cell that is."""
         inner = self.training.rows @ point

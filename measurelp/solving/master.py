@@ -48,6 +48,10 @@ class Master(Protocol):
         """How many cells, or neurons and directions, are in play."""
         ...
 
+    def begin(self, neurons: Neurons) -> None:
+        """Start from neurons that are known."""
+        ...
+
     def add(self, point: Vector, sign: float) -> bool:
         """Put a direction, or its cell, in play; False if it was already."""
         ...

@@ -51,6 +51,10 @@ class SlidingMaster:
         """Number of neurons and directions in play."""
         return len(self.neurons) + len(self.candidates)
 
+    def begin(self, neurons: Neurons) -> None:
+        """Start from neurons that are known."""
+        self.neurons = neurons
+
     def add(self, point: Vector, sign: float) -> bool:
         """Let a direction enter at the next solve."""
         self.candidates.append((point, sign))
