@@ -10,7 +10,8 @@ on it: the row becomes a *wall*, and the neuron stays in its face.  Elsewhere it
 and is crossed.  A step is Newton's on the faces, cut for each neuron where its own slope
 turns; a wall is released when its multiplier leaves :math:`[0, s_k r_i]`.  The function is
 not convex in the weights, so this finds stationary points; whether one is the optimum is for
-the certificate to say.
+the certificate to say.  Where more rows meet in a neuron than are independent (grids), the
+multipliers of some of them may not show that it is stationary; it then says that it is not.
 
 A step costs a few passes over n times k numbers and the solution of a linear system of at most
 k r unknowns; a few dozen steps are usual from the peaks of a dual function, and about ten when
