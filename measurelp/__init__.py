@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         balance_report,
         chain_from_network,
         chain_from_torch,
+        compress_layer,
         load_network,
         load_scaler,
         measure_from_network,
@@ -79,7 +80,7 @@ _HOMES = {
     "measurelp.measure": ("AtomicMeasure", "Skip"),
     "measurelp.network": (
         "BalanceReport", "InputScaler", "ReluChain", "ReluNetwork", "balance_report",
-        "chain_from_network", "chain_from_torch", "load_network", "load_scaler",
+        "chain_from_network", "chain_from_torch", "compress_layer", "load_network", "load_scaler",
         "measure_from_network", "network_from_chain", "network_from_measure", "network_from_onnx",
         "network_from_safetensors", "network_from_sklearn", "network_from_state_dict",
         "network_from_torch", "onnx_from_network", "prune_network", "rebalance",
@@ -103,13 +104,13 @@ __all__ = [
     "InvalidProblem", "L2Ball", "MeasureProblem", "MeasurelpError", "MissingDependency",
     "PointKind", "ReLU", "ReluChain", "ReluNetwork", "Scope", "Skip", "Solution", "Squared",
     "Termination", "Verdict", "__version__", "balance_report", "certify", "chain_from_network",
-    "chain_from_torch", "count_cells", "cvxpy_from_problem", "enumerate_cells", "info",
-    "iter_cells", "lam_max", "load_network", "load_scaler", "load_solution",
-    "measure_from_network", "network_from_chain", "network_from_measure", "network_from_onnx",
-    "network_from_safetensors", "network_from_sklearn", "network_from_state_dict",
-    "network_from_torch", "onnx_from_network", "prune_network", "rebalance",
-    "safetensors_from_network", "share_neurons", "sharing_radius", "sklearn_from_network",
-    "solve", "torch_from_network",
+    "chain_from_torch", "compress_layer", "count_cells", "cvxpy_from_problem",
+    "enumerate_cells", "info", "iter_cells", "lam_max", "load_network", "load_scaler",
+    "load_solution", "measure_from_network", "network_from_chain", "network_from_measure",
+    "network_from_onnx", "network_from_safetensors", "network_from_sklearn",
+    "network_from_state_dict", "network_from_torch", "onnx_from_network", "prune_network",
+    "rebalance", "safetensors_from_network", "share_neurons", "sharing_radius",
+    "sklearn_from_network", "solve", "torch_from_network",
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from measurelp.network._torch import (
 from measurelp.network.balance import BalanceReport, Rebalanced, balance_report, rebalance
 from measurelp.network.candidates import network_from_candidate
 from measurelp.network.chain import ReluChain, chain_from_network, network_from_chain
+from measurelp.network.compress_layer import CompressedLayer, compress_layer
 from measurelp.network.conversion import measure_from_network, network_from_measure
 from measurelp.network.files import check_new_folder, read_folder, write_folder
 from measurelp.network.input_scaler import InputScaler
@@ -27,13 +28,13 @@ from measurelp.network.weight_files import (
 )
 
 __all__ = [
-    "BalanceReport", "InputScaler", "PrunedLayer", "Rebalanced", "ReluChain", "ReluNetwork",
-    "Shared", "balance_report", "chain_from_network", "chain_from_torch", "check_new_folder",
-    "load_network", "load_scaler", "measure_from_network", "network_from_candidate",
-    "network_from_chain", "network_from_measure", "network_from_onnx", "network_from_parts",
-    "network_from_safetensors", "network_from_sklearn", "network_from_state_dict",
-    "network_from_torch", "onnx_from_network", "parts_from_network", "prune_layer",
-    "prune_network", "read_folder", "rebalance", "safetensors_from_network",
+    "BalanceReport", "CompressedLayer", "InputScaler", "PrunedLayer", "Rebalanced", "ReluChain",
+    "ReluNetwork", "Shared", "balance_report", "chain_from_network", "chain_from_torch",
+    "check_new_folder", "compress_layer", "load_network", "load_scaler", "measure_from_network",
+    "network_from_candidate", "network_from_chain", "network_from_measure", "network_from_onnx",
+    "network_from_parts", "network_from_safetensors", "network_from_sklearn",
+    "network_from_state_dict", "network_from_torch", "onnx_from_network", "parts_from_network",
+    "prune_layer", "prune_network", "read_folder", "rebalance", "safetensors_from_network",
     "scaler_from_document", "share_neurons", "sharing_radius", "sklearn_from_network",
     "torch_from_network", "write_folder",
 ]  # fmt: skip
