@@ -12,6 +12,7 @@ _COMMANDS = {
     "solve": "Solve the infinite-width problem on a CSV file and prove the answer.",
     "certify": "Prove or refute that a network is globally optimal.",
     "check": "Verify a proof of optimality in exact arithmetic.",
+    "compress": "Compress a network's layers on a CSV file.",
     "enumerate": "Enumerate the cells of the data's hyperplane arrangement.",
     "info": "Show versions, the machine and the state of the compile cache.",
 }

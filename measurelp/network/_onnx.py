@@ -14,9 +14,9 @@ from measurelp.errors import InvalidFile, InvalidProblem
 from measurelp.network import _graph
 from measurelp.network._graph import Dense, Traced
 from measurelp.network._optional import require
-from measurelp.network.chain import real_array
+from measurelp.network.chain import ReluChain, real_array
 from measurelp.network.files import MAX_BYTES, read_file, write_file
-from measurelp.network.named_weights import named_weights_from_network
+from measurelp.network.named_weights import named_weights_from_chain, named_weights_from_network
 from measurelp.network.relu_network import Form, ReluNetwork
 from measurelp.problem.measure_problem import Bias
 
@@ -24,7 +24,7 @@ _OPSET, _IR = 17, 8
 
 
 def onnx_from_network(
-    network: ReluNetwork,
+    network: ReluNetwork | ReluChain,
     path: str | os.PathLike[str] | None = None,
     *,
     form: Form = "balanced",
@@ -35,7 +35,8 @@ def onnx_from_network(
 
     Parameters
     ----------
-    network : ReluNetwork
+    network : ReluNetwork or ReluChain
+        A chain is written as it is.
     path : path, optional
         Where to write it too.
     form : {"balanced", "unit", "as is"}
@@ -52,18 +53,30 @@ def onnx_from_network(
         Operator set 17 and IR version 8, which onnxruntime reads since 1.12: Gemm, Relu, Gemm.
         A network without neurons gets one dead neuron.
     """
+    if isinstance(network, ReluChain):
+        arrays = named_weights_from_chain(network)
+        model = _model(arrays, [f"layers.{i}" for i in range(network.depth)])
+    else:
+        if skip not in ("module", "neurons"):
+            raise InvalidProblem(f"skip: expected 'module' or 'neurons', found {skip!r}.")
+        network = (network.skip_as_neurons() if skip == "neurons" else network).in_form(form)
+        arrays = named_weights_from_network(network)
+        if not network.width:
+            arrays["hidden.weight"] = np.zeros((1, network.d))
+            arrays["output.weight"] = np.zeros((network.outputs, 1))
+            arrays.pop("hidden.bias", None)
+        model = _model(arrays, ["hidden", "output"])
+    if path is not None:
+        write_file(path, model.SerializeToString(), overwrite=overwrite)
+    return model
+
+
+def _model(arrays: Mapping[str, NDArray[np.float64]], layers: list[str]) -> Any:
+    """Gemm and Relu in turn over named weights, and a Gemm of the input for ``skip.weight``."""
     onnx = require("onnx", extra="onnx")
     helper, double = onnx.helper, onnx.TensorProto.DOUBLE
-    if skip == "neurons":
-        network = network.skip_as_neurons()
-    elif skip != "module":
-        raise InvalidProblem(f"skip: expected 'module' or 'neurons', found {skip!r}.")
-    network = network.in_form(form)
-    arrays = named_weights_from_network(network)
-    if not network.width:
-        arrays["hidden.weight"] = np.zeros((1, network.d))
-        arrays["output.weight"] = np.zeros((network.outputs, 1))
-        arrays.pop("hidden.bias", None)
+    n_in = arrays[f"{layers[0]}.weight"].shape[1]
+    n_out = len(arrays[f"{layers[-1]}.weight"])
 
     def gemm(source: str, layer: str, target: str) -> Any:
         inputs = [source, f"{layer}.weight"]
@@ -71,19 +84,20 @@ def onnx_from_network(
             inputs.append(f"{layer}.bias")
         return helper.make_node("Gemm", inputs, [target], name=layer, transB=1)
 
-    end = "y" if network.skip is None else "nonlinear"
-    nodes = [
-        gemm("x", "hidden", "inner"),
-        helper.make_node("Relu", ["inner"], ["active"], name="relu"),
-        gemm("active", "output", end),
-    ]
-    if network.skip is not None:
+    has_skip = "skip.weight" in arrays
+    nodes, source = [], "x"
+    for layer in layers[:-1]:
+        nodes.append(gemm(source, layer, f"{layer}.inner"))
+        source = f"{layer}.active"
+        nodes.append(helper.make_node("Relu", [f"{layer}.inner"], [source], name=f"{layer}.relu"))
+    nodes.append(gemm(source, layers[-1], "nonlinear" if has_skip else "y"))
+    if has_skip:
         nodes.append(gemm("x", "skip", "linear"))
-        nodes.append(helper.make_node("Add", [end, "linear"], ["y"], name="sum"))
+        nodes.append(helper.make_node("Add", ["nonlinear", "linear"], ["y"], name="sum"))
     graph = helper.make_graph(
         nodes, "measurelp",
-        [helper.make_tensor_value_info("x", double, ["m", network.d])],
-        [helper.make_tensor_value_info("y", double, ["m", network.outputs])],
+        [helper.make_tensor_value_info("x", double, ["m", n_in])],
+        [helper.make_tensor_value_info("y", double, ["m", n_out])],
         [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()],
     )  # fmt: skip
     model = helper.make_model(
@@ -91,8 +105,6 @@ def onnx_from_network(
         producer_name="measurelp", producer_version=__version__,
     )  # fmt: skip
     onnx.checker.check_model(model)
-    if path is not None:
-        write_file(path, model.SerializeToString(), overwrite=overwrite)
     return model
 
 
@@ -118,18 +130,27 @@ def network_from_onnx(
     InvalidProblem
         If the graph is something else than a two-layer ReLU network.
     """
+    return _traced_onnx(_model_of(source, max_bytes)).network(bias)
+
+
+def chain_from_onnx(source: Any, *, max_bytes: int = MAX_BYTES) -> ReluChain:
+    """The layers of an ONNX model that is Gemm, Relu, ..., Gemm, of any depth, as a chain."""
+    return _traced_onnx(_model_of(source, max_bytes)).chain()
+
+
+def _model_of(source: Any, max_bytes: int) -> Any:
     onnx = require("onnx", extra="onnx")
-    model = source
-    if not isinstance(source, onnx.ModelProto):
-        name = "onnx" if isinstance(source, bytes) else str(source)
-        content = source if isinstance(source, bytes) else read_file(source, max_bytes=max_bytes)
-        try:
-            model = onnx.load_model_from_string(content)
-            onnx.checker.check_model(model)
-        except Exception as error:  # noqa: BLE001  protobuf and the checker raise their own kinds
-            first = (str(error).splitlines() or [""])[0]
-            raise InvalidFile(f"{name}: is not a valid ONNX model ({first}).") from None
-    return _traced_onnx(model).network(bias)
+    if isinstance(source, onnx.ModelProto):
+        return source
+    name = "onnx" if isinstance(source, bytes) else str(source)
+    content = source if isinstance(source, bytes) else read_file(source, max_bytes=max_bytes)
+    try:
+        model = onnx.load_model_from_string(content)
+        onnx.checker.check_model(model)
+    except Exception as error:  # noqa: BLE001  protobuf and the checker raise their own kinds
+        first = (str(error).splitlines() or [""])[0]
+        raise InvalidFile(f"{name}: is not a valid ONNX model ({first}).") from None
+    return model
 
 
 def _traced_onnx(model: Any) -> Traced:

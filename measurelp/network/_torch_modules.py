@@ -1,4 +1,4 @@
-"""The one torch module that measurelp adds: a two-layer network with a linear skip."""
+"""The torch modules that measurelp adds."""
 
 from __future__ import annotations
 
@@ -26,3 +26,23 @@ class SkipNetwork(nn.Module):  # type: ignore[misc]
     def forward(self, x: Any) -> Any:
         """The network's value, (m, d) to (m, c)."""
         return self.output(torch.relu(self.hidden(x))) + self.skip(x)
+
+
+class PickedLinear(nn.Module):  # type: ignore[misc]
+    """A Linear that reads some of its input's entries: ``linear(x[..., kept])``.
+
+    Parameters
+    ----------
+    kept : (m,) integer tensor
+    linear : nn.Linear
+        With m inputs.
+    """
+
+    def __init__(self, kept: Any, linear: nn.Linear) -> None:
+        super().__init__()
+        self.register_buffer("kept", kept)
+        self.linear = linear
+
+    def forward(self, x: Any) -> Any:
+        """(..., K) to (..., D)."""
+        return self.linear(x.index_select(-1, self.kept))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.errors import InvalidProblem
-from measurelp.network._torch import chain_from_torch, is_torch_module, torch_with_chain
+from measurelp.network._torch import chain_from_torch, torch_with_chain
+from measurelp.network._torch_graph import is_torch_module
 from measurelp.network.chain import ReluChain, chain_from_network
 from measurelp.network.relu_network import ReluNetwork, row_norms
 

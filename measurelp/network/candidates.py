@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from measurelp.network._sklearn import is_sklearn_network, network_from_sklearn
-from measurelp.network._torch import is_torch_module, network_from_torch
+from measurelp.network._torch import network_from_torch
+from measurelp.network._torch_graph import is_torch_module
 from measurelp.network.relu_network import ReluNetwork
 from measurelp.problem.measure_problem import Bias
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,15 +43,13 @@ def network_from_named_weights(
     InvalidProblem
         If there are not two such layers, or something else is there too.
     """
-    weights = [key for key in arrays if key.rpartition(".")[2] == "weight"]
-    strangers = [key for key in arrays if key.rpartition(".")[2] not in ("weight", "bias")]
-    prefixes = sorted((key.rpartition(".")[0] for key in weights), key=_natural)
     skip = None
     if layers is None:
+        prefixes = _prefixes(arrays)
         if "skip" in prefixes and len(prefixes) == 3:
             prefixes.remove("skip")
             skip = real_array(f"{name}: skip.weight", arrays["skip.weight"], ndim=2)
-        if len(prefixes) != 2 or strangers:
+        if len(prefixes) != 2 or _strangers(arrays):
             raise InvalidProblem(
                 f"{name}: expected the weights of two linear layers (names ending in .weight and "
                 f".bias), found {', '.join(sorted(arrays, key=_natural)[:8]) or 'nothing'}; "
@@ -60,36 +58,33 @@ def network_from_named_weights(
         first, second = prefixes
         if not _follow(arrays, first, second) and _follow(arrays, second, first):
             first, second = second, first
-    else:
-        first, second = layers
-        missing = [layer for layer in layers if _key(layer, "weight") not in arrays]
-        if missing:
-            raise InvalidProblem(
-                f"{name}: has no layer {missing[0]!r}; it has {', '.join(prefixes) or 'none'}."
-            )
-    found = []
-    for layer in (first, second):
-        key = _key(layer, "weight")
-        weight = real_array(f"{name}: {key}", arrays[key], ndim=2)
-        key = _key(layer, "bias")
-        constant = None
-        if key in arrays:
-            constant = real_array(f"{name}: {key}", arrays[key], ndim=1)
-        found.append((weight, constant))
-    (hidden, hidden_bias), (output, output_bias) = found
+        layers = (first, second)
+    chain = _chain_of(arrays, layers, name)
     if bias is None:
-        bias = "none" if hidden_bias is None else "penalized"
-    try:
-        chain = ReluChain(
-            [hidden, output],
-            [np.zeros(len(w)) if b is None else b for w, b in
-             ((hidden, hidden_bias), (output, output_bias))],
-        )  # fmt: skip
-    except InvalidProblem as error:
-        raise InvalidProblem(
-            f"{name}: the layers {first!r} and {second!r} do not follow each other ({error})"
-        ) from None
+        bias = "penalized" if _key(layers[0], "bias") in arrays else "none"
     return network_from_chain(chain, skip=skip, bias=bias)
+
+
+def chain_from_named_weights(arrays: Mapping[str, NDArray[Any]], *, name: str) -> ReluChain:
+    """The chain of all layers, in the natural order of their names; see above."""
+    prefixes = _prefixes(arrays)
+    if len(prefixes) == 2 and not _follow(arrays, *prefixes):
+        prefixes.reverse()
+    if not prefixes or _strangers(arrays):
+        raise InvalidProblem(
+            f"{name}: expected the weights of linear layers only (names ending in .weight and "
+            f".bias), found {', '.join(sorted(arrays, key=_natural)[:8]) or 'nothing'}."
+        )
+    return _chain_of(arrays, prefixes, name)
+
+
+def named_weights_from_chain(chain: ReluChain) -> dict[str, NDArray[np.float64]]:
+    """The arrays that :func:`chain_from_named_weights` reads: ``layers.0.weight`` and so on."""
+    arrays = {}
+    for i, (weight, constant) in enumerate(zip(chain.weights, chain.biases, strict=True)):
+        arrays[f"layers.{i}.weight"] = np.ascontiguousarray(weight)
+        arrays[f"layers.{i}.bias"] = np.ascontiguousarray(constant)
+    return arrays
 
 
 def named_weights_from_network(network: ReluNetwork) -> dict[str, NDArray[np.float64]]:
@@ -108,6 +103,36 @@ def named_weights_from_network(network: ReluNetwork) -> dict[str, NDArray[np.flo
     if network.skip is not None:
         arrays["skip.weight"] = network.skip.linear.reshape(network.d, -1).T
     return {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+
+
+def _prefixes(arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+    """Names of the layers that have a weight, in their natural order."""
+    weights = [key for key in arrays if key.rpartition(".")[2] == "weight"]
+    return sorted((key.rpartition(".")[0] for key in weights), key=_natural)
+
+
+def _strangers(arrays: Mapping[str, NDArray[Any]]) -> bool:
+    return any(key.rpartition(".")[2] not in ("weight", "bias") for key in arrays)
+
+
+def _chain_of(arrays: Mapping[str, NDArray[Any]], layers: Sequence[str], name: str) -> ReluChain:
+    weights, biases = [], []
+    for layer in layers:
+        key = _key(layer, "weight")
+        if key not in arrays:
+            has = ", ".join(_prefixes(arrays)) or "none"
+            raise InvalidProblem(f"{name}: has no layer {layer!r}; it has {has}.")
+        weights.append(real_array(f"{name}: {key}", arrays[key], ndim=2))
+        key = _key(layer, "bias")
+        constant = arrays.get(key, np.zeros(len(weights[-1])))
+        biases.append(real_array(f"{name}: {key}", constant, ndim=1))
+    try:
+        return ReluChain(weights, biases)
+    except InvalidProblem as error:
+        shown = ", ".join(repr(layer) for layer in layers)
+        raise InvalidProblem(
+            f"{name}: the layers {shown} do not follow each other ({error})"
+        ) from None
 
 
 def _key(layer: str, part: str) -> str:
