@@ -38,6 +38,11 @@ linear function that lies above F on C: rows of one sign on C are linear there; 
 a (<z, u>)_+, a > 0, lies below its chord, a (<z, r_j>)_+ ; a concave one, a < 0, below
 theta a <z, u> for any theta in [0, 1].  On -C, eta(-u) = eta(u) - <k, u>, k = sum alpha_i z_i.
 
+Signs.  Where orthants are too many, F = +eta and F = -eta are each refuted instead of exceeding
+the limit: suppose F(w) > limit, |w| <= 1.  Bounds of all <z_i, w> (at first +-|z_i|) give lines
+above the rows, hence a lemma F(w) <= constant + <y, w>, so <y, w> > limit - constant, which
+narrows the bounds or is absurd; and <z_i, w> is either >= 0 or <= 0, which is a split.
+
 All of this is done in integers; there is no tolerance anywhere.
 """
 
@@ -65,6 +70,8 @@ MAX_BITS = 8192  # of a generator's entries, and of shifts
 MAX_STORED = 2_000_000  # values kept for cones that are still to be looked at
 MAX_WORK = 10**9  # neurons times data points
 THETA = 2**20  # thetas are integers over this
+FINE = 2**30  # and in trees over signs over this
+GRAIN = 32  # bits after the point of bounds in trees over signs
 SPLIT = 4  # the first number of a record that splits; 0..3 close a problem
 
 Vector = tuple[int, ...]
@@ -234,17 +241,33 @@ def check(document: dict[str, Any]) -> Statement:
     rows, centres, ball, _ = supremum_of(problem, a_unit, alpha, coordinates)
     need(isinstance(covers, list), "covers: a list is missing")
     need(len(covers) == len(centres), f"covers: {len(covers)}, not {len(centres)}")
+    count = 0
     for k, (centre, records) in enumerate(zip(centres, covers, strict=True)):
-        need(isinstance(records, list), f"cover {k}: a list is missing")
         try:
-            stream = (integers(record, "record", None) for record in records)
-            check_cover(part_of(rows, centre), ball, stream)
+            count += check_part(part_of(rows, centre), ball, records)
         except Rejected as error:
             raise Rejected(f"cover {k}: {error}") from None
     return Statement(
         problem, neurons, primal, reached, gap, misfit, Fraction(sum(map(abs, alpha)), a_unit),
-        found, sum(map(len, covers)),
+        found, count,
     )  # fmt: skip
+
+
+def check_part(part: Part, ball: Ball, entry: Any) -> int:
+    """Check one cover, by cones or by signs, and return the number of its records."""
+    if not isinstance(entry, dict):
+        check_cover(part, ball, stream(entry))
+        return len(entry)
+    plus, minus = entries(entry, "signs", "plus", "minus")
+    check_signs(*signs_of(part, ball, 1), stream(plus))
+    check_signs(*signs_of(part, ball, -1), stream(minus))
+    return len(plus) + len(minus)
+
+
+def stream(records: Any) -> Iterator[Vector]:
+    """Records, each checked to be a list of integers when it is reached."""
+    need(isinstance(records, list), "a list is missing")
+    return (integers(record, "record", None) for record in records)
 
 
 def digest_of(statement: Any) -> str:
@@ -273,6 +296,7 @@ def problem_of(entry: Any) -> Problem:
     lam = None if loss == "interpolation" else fraction(lam_entry, "lam")
     need(lam is not None or lam_entry is None, "lam: does not enter interpolation")
     need(lam is None or lam > 0, "lam: not positive")
+    need(lam is None or 0 < above(lam) == lam, "lam: not a double")
     return Problem(loss, bias, skip, lam, x_unit, X, y_unit, y, data.hexdigest())
 
 
@@ -540,6 +564,126 @@ def close(part: Part, ball: Ball, cone: Cone, record: Vector) -> None:
     h = majorant(part, cone, problem, y, thetas)
     for r, value in zip(cone.generators, h, strict=True):
         need(dot(y, r) * THETA >= value, "a vector does not bound the function on its cone")
+
+
+# ---------------------------------------------------------------- signs
+
+
+class Signs(NamedTuple):
+    """F = <linear, w> + sum of weight (<row, w>)_+ is to be at most ``limit`` on the unit ball."""
+
+    linear: Vector
+    rows: list[tuple[int, Vector, int]]  # weight, row, its squared length
+    limit: int
+
+
+class Ends(NamedTuple):
+    """Bounds of <row, w> for every w of the node with F(w) > limit, and the y of a lemma."""
+
+    low: Vector
+    high: Vector
+    y: Vector
+
+
+def signs_of(part: Part, ball: Ball, sign: int) -> tuple[Signs, Ends]:
+    """F = sign eta in the original coordinates, and what is known of the whole ball."""
+
+    def image(v: Vector) -> Vector:
+        v = v if ball.basis is None else tuple(dot(row, v) for row in ball.basis)
+        return tuple(c << GRAIN for c in v)
+
+    lines = [(sign * weight, image(line)) for weight, line in part.lines]
+    rows = [(weight, row, dot(row, row)) for weight, row in lines]
+    high = tuple(math.isqrt(square) + 1 for _, _, square in rows)
+    linear = tuple(sign * FINE * c for c in image(part.linear))
+    problem = Signs(linear, rows, math.isqrt(ball.square) * FINE << GRAIN)
+    return problem, Ends(tuple(-t for t in high), high, (0,) * len(linear))
+
+
+def lemma(problem: Signs, node: Ends, record: Vector) -> tuple[int, Vector]:
+    """A constant and a y with F(w) <= constant + <y, w> for every w in question."""
+    need(len(record) >= 4 and len(record) % 2 == 0, "a record of a wrong length")
+    _, shift, coarse, count = record[:4]
+    need(0 <= shift <= MAX_BITS and 0 <= coarse <= 30, "a shift is out of range")
+    need(0 <= 2 * count <= len(record) - 4, "a count is out of range")
+    walls, listed = record[4 : 4 + 2 * count], record[4 + 2 * count :]
+    thetas = {index: t << coarse for index, t in zip(listed[::2], listed[1::2], strict=True)}
+    need(2 * len(thetas) == len(listed), "a theta is given twice")
+    need(all(0 <= i < len(problem.rows) for i in thetas), "a theta for a line that has none")
+    need(all(0 <= t <= FINE for t in thetas.values()), "a theta outside [0, 1]")
+    constant, y = 0, problem.linear
+    for index, (weight, row, _) in enumerate(problem.rows):
+        low, high = node.low[index], node.high[index]
+        if high <= 0:
+            continue
+        slope = FINE
+        if low < 0 < weight:
+            slope = high * FINE // (high - low)
+            constant += weight * max(-slope * low, (FINE - slope) * high)
+        elif low < 0:
+            slope = thetas.get(index, FINE if dot(row, node.y) > 0 else 0)
+        if slope:
+            slope *= weight
+            y = tuple([total + slope * c for total, c in zip(y, row, strict=True)])
+    for index, rho in zip(walls[::2], walls[1::2], strict=True):
+        need(0 <= index < len(problem.rows) and rho >= 0, "a multiplier is negative")
+        fixed = (node.low[index] >= 0) - (node.high[index] <= 0)
+        rho = (rho << shift) * fixed
+        y = tuple([total + rho * c for total, c in zip(y, problem.rows[index][1], strict=True)])
+    return constant, y
+
+
+def tightened(problem: Signs, node: Ends, constant: int, y: Vector) -> Ends | None:
+    """What a lemma leaves of a node: None if no w is left.
+
+    F(w) > limit only where <y, w> >= m = limit - constant.  Over that cap of the unit ball,
+    <row, w> is at most |row| if the row's direction is in the cap, and else (<row, y> m +
+    sqrt((|row|^2 |y|^2 - <row, y>^2) (|y|^2 - m^2))) / |y|^2.
+    """
+    m, square = problem.limit - constant, dot(y, y)
+    if square <= m * m:
+        return None if m >= 0 else node._replace(y=y)
+    low, high = list(node.low), list(node.high)
+    for index, (_, row, length) in enumerate(problem.rows):
+        if low[index] < 0 < high[index]:
+            along = dot(row, y)
+            root = math.isqrt((length * square - along * along) * (square - m * m)) + 1
+            inside = m * abs(m) * length
+            if along * abs(along) < inside:
+                high[index] = min(high[index], -((-along * m - root) // square))
+            if -along * abs(along) < inside:
+                low[index] = max(low[index], (along * m - root) // square)
+            if low[index] > high[index]:
+                return None
+    return Ends(tuple(low), tuple(high), y)
+
+
+def halves(node: Ends, index: int) -> tuple[Ends, Ends]:
+    """The node where the row is >= 0, and where it is <= 0."""
+    low, high = list(node.low), list(node.high)
+    low[index], high[index] = max(0, low[index]), min(0, high[index])
+    return node._replace(low=tuple(low)), node._replace(high=tuple(high))
+
+
+def check_signs(problem: Signs, root: Ends, records: Iterator[Vector]) -> None:
+    """Replay a tree over signs of rows, in preorder."""
+    stack: list[Ends] = [root]
+    while stack:
+        node: Ends | None = stack.pop()
+        while node is not None:
+            record = next(records, None)
+            if record is None:
+                raise Rejected("it is incomplete")
+            if record[:1] == (SPLIT,):
+                need(len(record) == 2, "a split has not 2 numbers")
+                need(0 <= record[1] < len(problem.rows), "a split by a row that is not there")
+                need((len(stack) + 2) * len(problem.rows) <= MAX_STORED, "it needs too much memory")
+                first, second = halves(node, record[1])
+                stack += [second, first]
+                break
+            need(record[:1] == (0,), "an unknown record")
+            node = tightened(problem, node, *lemma(problem, node, record))
+    need(next(records, None) is None, "it has records left over")
 
 
 # ---------------------------------------------------------------- words

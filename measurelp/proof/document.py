@@ -15,14 +15,17 @@ import numpy as np
 
 import measurelp.check_proof as checker
 from measurelp.certificate import Certificate
+from measurelp.check_proof import Ball, Part, signs_of
 from measurelp.errors import BudgetExceeded, InvalidFile, InvalidProblem
 from measurelp.network import ReluNetwork, measure_from_network
 from measurelp.problem import Interpolation, MeasureProblem, Squared, row_space
 from measurelp.proof.cover import record_cover
 from measurelp.proof.exact import exact_dual, rationals
+from measurelp.proof.signs import record_signs
 from measurelp.status import Verdict
 
 DEFAULT_RECORDS = 400_000
+_MANY_ORTHANTS, _FEW_LINES = 7, 100  # where signs took fewer records than cones
 
 
 @dataclass(frozen=True)
@@ -169,9 +172,8 @@ def proof_document(
     covers: list[Any] = []
     left = max_records
     for centre in centres:
-        part = checker.part_of(rows, centre)
-        covers.append(record_cover(part, ball, radius, most=left))
-        left -= len(covers[-1])
+        covers.append(_cover(checker.part_of(rows, centre), ball, radius, most=left))
+        left -= _length(covers[-1])
     return {
         "format": "measurelp-proof",
         "version": 1,
@@ -183,6 +185,20 @@ def proof_document(
         "coordinates": coordinates,
         "covers": covers,
     }
+
+
+def _cover(part: Part, ball: Ball, radius: Fraction, *, most: int) -> Any:
+    """A cover by cones or, for many coordinates and few rows, by signs."""
+    p = len(part.linear)
+    if p < _MANY_ORTHANTS and not (p == _MANY_ORTHANTS - 1 and len(part.lines) <= _FEW_LINES):
+        return record_cover(part, ball, radius, most=most)
+    plus = record_signs(*signs_of(part, ball, 1), most=most)
+    minus = record_signs(*signs_of(part, ball, -1), most=most - len(plus))
+    return {"plus": plus, "minus": minus}
+
+
+def _length(cover: Any) -> int:
+    return len(cover) if isinstance(cover, list) else sum(map(len, cover.values()))
 
 
 def _factor(problem: MeasureProblem, certificate: Certificate) -> float:

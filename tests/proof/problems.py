@@ -37,6 +37,10 @@ def nearly_of_rank_two(rng, n, d):
     return rng.standard_normal((n, 2)) @ rng.standard_normal((2, d))
 
 
+def nearly_of_rank_six(rng, n, d):
+    return rng.standard_normal((n, 6)) @ rng.standard_normal((6, d))
+
+
 def with_a_constant_column(rng, n, d):
     return np.column_stack([rng.standard_normal((n, d - 1)), np.full(n, 0.5)])
 
@@ -62,6 +66,9 @@ FAST = {
     "repeated rows": (repeated, 12, 2, "none", "none", "squared"),
     "dependent columns": (of_rank_two, 10, 4, "none", "none", "squared"),
     "nearly dependent columns": (nearly_of_rank_two, 10, 4, "free", "constant", "squared"),
+    "signs": (gaussian, 12, 7, "none", "none", "squared"),
+    "signs, free bias": (gaussian, 8, 6, "free", "affine", "interpolation"),
+    "signs, dependent columns": (nearly_of_rank_six, 14, 8, "penalized", "none", "squared"),
     "one point": (gaussian, 1, 3, "none", "none", "squared"),
 }
 FAMILIES = (

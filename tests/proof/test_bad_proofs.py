@@ -31,7 +31,13 @@ def proofs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("proofs")
     return {
         name: proof_of(problems.problem(*problems.FAST[name]), folder)
-        for name in ("rank 3", "free bias, affine", "nearly dependent columns", "interpolation")
+        for name in (
+            "rank 3",
+            "free bias, affine",
+            "nearly dependent columns",
+            "interpolation",
+            "signs",
+        )
     }
 
 
@@ -60,14 +66,15 @@ def test_a_network_that_is_not_optimal_is_refused(proofs):
     assert_rejected(restated(document), "gap: only")
 
 
+@pytest.mark.parametrize("name", ["rank 3", "signs", "free bias, affine"])
 @pytest.mark.parametrize("factor", [(1001, 1000), (2, 1)])
-def test_a_dual_vector_that_is_too_large_is_refused(proofs, factor):
+def test_a_dual_vector_that_is_too_large_is_refused(proofs, name, factor):
     """A larger alpha closes the gap of a worse network, but its eta exceeds lam."""
-    document = copy.deepcopy(proofs["rank 3"])
+    document = copy.deepcopy(proofs[name])
     up, down = factor
     document["dual"] = [document["dual"][0] * down, [a * up for a in document["dual"][1]]]
     document["claim"]["gap"] = [1, 10**9]
-    assert_rejected(restated(document), "a vector (does not bound|is longer)")
+    assert_rejected(restated(document), "a vector (does not bound|is longer)|left over|incomplete")
 
 
 def test_no_proof_is_made_of_a_dual_vector_that_is_not_feasible(tmp_path):
@@ -195,7 +202,10 @@ TAMPERED = {
     "splits for ever": (record(lambda c: c.__setitem__(slice(None), [[4, 0, 1, 1, 1, 0]] * 999)), "deeper"),
     "no cover": (put(at(), "covers", []), "covers"),
     "two covers": (lambda d: d["covers"].append(d["covers"][0]), "covers"),
-    "a cover of another kind": (put(at("covers"), 0, {"a": 1}), "a list"),
+    "a cover of another kind": (put(at("covers"), 0, {"a": 1}), "keys"),
+    "a cover of signs without records": (put(at("covers"), 0, {"plus": [], "minus": []}), "incomplete"),
+    "a cover of signs without lists": (put(at("covers"), 0, {"plus": 1, "minus": []}), "a list"),
+    "a cover that is a number": (put(at("covers"), 0, 1), "a list"),
     "covers of another kind": (put(at(), "covers", None), "a list"),
     "an extra key": (put(at(), "trust", 1), "keys"),
     "a missing key": (lambda d: d.pop("dual"), "keys"),
@@ -215,6 +225,54 @@ TAMPERED = {
 def test_tampering_is_refused(proofs, name):
     document = copy.deepcopy(proofs["rank 3"])
     change, words = TAMPERED[name]
+    change(document)
+    assert_rejected(document, words)
+
+
+def lemma(document):
+    """A lemma with a multiplier of a wall and one with a theta: [0, shift, coarse, count, ...]."""
+    return next(
+        r for tree in document["covers"][0].values() for r in tree
+        if r[0] == 0 and r[3] > 0 and len(r) > 4 + 2 * r[3]
+    )  # fmt: skip
+
+
+def tree(edit):
+    return lambda document: edit(max(document["covers"][0].values(), key=len))
+
+
+SIGNS = {
+    "a leaf missing": (tree(lambda t: t.pop()), "incomplete"),
+    "a leaf twice": (tree(lambda t: t.append(list(t[-1]))), "left over"),
+    "an empty record": (tree(lambda t: t.insert(0, [])), "unknown record"),
+    "an unknown record": (tree(lambda t: t.insert(0, [1, 0, 0, 0])), "unknown record"),
+    "a short lemma": (tree(lambda t: t.insert(0, [0, 0])), "wrong length"),
+    "half a pair": (lambda d: lemma(d).append(0), "wrong length"),
+    "a negative multiplier": (put(lemma, 5, -1), "multiplier is negative"),
+    "a multiplier of no row": (put(lemma, 4, 10**6), "multiplier is negative|not there"),
+    "a negative theta": (put(lemma, -1, -1), "outside"),
+    "a theta above 1": (put(lemma, -1, checker.FINE + 1), "outside"),
+    "a theta of no row": (put(lemma, -2, 10**6), "that has none"),
+    "a theta twice": (lambda d: lemma(d).extend(lemma(d)[-2:]), "twice"),
+    "a huge shift": (put(lemma, 1, 10**9), "shift"),
+    "a coarse shift": (put(lemma, 2, 31), "shift"),
+    "a negative shift": (put(lemma, 1, -1), "shift"),
+    "a count too large": (put(lemma, 3, 10**9), "count"),
+    "a negative count": (put(lemma, 3, -1), "count"),
+    "a split by no row": (tree(lambda t: t.insert(0, [4, 10**6])), "not there"),
+    "a split of another kind": (tree(lambda t: t.insert(0, [4, 0, 1, 1, 1, 0])), "2 numbers"),
+    "splits for ever": (tree(lambda t: t.__setitem__(slice(None), [[4, 0]] * 10**6)), "memory|incomplete"),
+    "the other sign": (
+        lambda d: d["covers"][0].update(plus=d["covers"][0]["minus"], minus=d["covers"][0]["plus"]),
+        "cover 0",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIGNS)
+def test_tampering_with_signs_is_refused(proofs, name):
+    document = copy.deepcopy(proofs["signs"])
+    change, words = SIGNS[name]
     change(document)
     assert_rejected(document, words)
 

@@ -15,6 +15,7 @@ from measurelp.errors import BudgetExceeded, InvalidFile, InvalidProblem
 
 from . import problems
 from .checks import assert_true, digest, exact
+from .test_mutants import covers
 
 SLOW = dict(problems.slow())
 
@@ -40,7 +41,7 @@ def assert_proved(problem, path):
     lost = certificate.primal_value * (certificate.relative_gap + 1.1 * certificate.tol_gap)
     assert proof.gap <= lost + 1e-12 * np.abs(problem.y).max() ** 2
     assert proof.size == path.stat().st_size
-    assert proof.records == sum(len(cover) for cover in document["covers"])
+    assert proof.records == sum(map(len, covers(document)))
     return document
 
 
