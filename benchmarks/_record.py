@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("numpy", "scipy", "numba", "highspy", "clarabel", "scs", "cvxpy")
+PACKAGES = ("numpy", "scipy", "numba", "highspy", "clarabel", "scs", "cvxpy", "torch")
 
 
 def installed(name: str) -> str | None:
@@ -71,3 +71,9 @@ def write(report: dict[str, Any], output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(report, indent=2) + "\n")
     print(f"written to {output.name}")
+
+
+def update(output: Path, part: str, report: dict[str, Any]) -> None:
+    """Replace one part of a JSON file of several; the others, each with its own machine, stay."""
+    parts = json.loads(output.read_text()) if output.exists() else {}
+    write(parts | {part: report}, output)
