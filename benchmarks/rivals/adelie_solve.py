@@ -3,7 +3,8 @@
     python adelie_solve.py INPUT.npz OUTPUT.npz
 
 Reads X (n, d), y, lam and gates (n, m) as booleans; writes the weights of both signs (m, d) and the seconds of building and
-solving.  min 1/(2n) |y - sum_i D_i X (u_i - v_i)|^2 + lam/n sum |u_i| + |v_i|, u_i and v_i in the cone of cell i.
+solving.  min 1/(2n) |y - sum_i D_i X (u_i - v_i)|^2 + lam/n sum |u_i| + |v_i|, u_i and v_i in the cone of cell i.  The penalty
+comes down a path of 20 values with adelie's own tolerances: asked for the last value alone, or for more digits, it gives up.
 """
 
 import sys
@@ -18,15 +19,14 @@ X, y, gates, lam = given["X"], given["y"], given["gates"], float(given["lam"])
 (n, d), m = X.shape, gates.shape[1]
 start = time.perf_counter()
 matrix = adelie.matrix.convex_relu(np.asfortranarray(X), np.asfortranarray(gates))
-constraints = []
 sides = [np.ascontiguousarray(np.where(gates[:, i : i + 1], X, -X)) for i in range(m)]
 lower, upper = np.zeros(n), np.full(n, 1e9)
-for side in sides + sides:
-    constraints.append(adelie.constraint.linear(side, lower, upper))
+# Each needs an object of its own.
+constraints = [adelie.constraint.linear(side, lower, upper) for side in sides + sides]
 state = adelie.grpnet(
     X=matrix, glm=adelie.glm.gaussian(y), constraints=constraints,
-    groups=np.arange(0, 2 * m * d, d), penalty=np.ones(2 * m), lmda_path=[lam / n],
-    intercept=False, early_exit=False, progress_bar=False, tol=1e-10, n_threads=1,
+    groups=np.arange(0, 2 * m * d, d), penalty=np.ones(2 * m), lmda_path=np.geomspace(100.0 * lam / n, lam / n, 20),
+    intercept=False, early_exit=False, progress_bar=False, n_threads=1,
 )  # fmt: skip
 seconds = time.perf_counter() - start
 betas = state.betas
