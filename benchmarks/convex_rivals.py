@@ -123,7 +123,8 @@ def main(arguments: list[str] | None = None) -> None:
         runs = {
             "scnn, defaults": (options.scnn, "scnn_solve.py", ["defaults"]),
             "scnn, all cells given": (options.scnn, "scnn_solve.py", ["all"]),
-            "adelie, all cells given": (options.adelie, "adelie_solve.py", []),
+            "adelie to 1e-10, all cells given": (options.adelie, "adelie_solve.py", ["1e-10"]),
+            "adelie to 1e-12, all cells given": (options.adelie, "adelie_solve.py", ["1e-12"]),
         }
         rivals = []
         for rival, (python, script, words) in runs.items():
@@ -131,10 +132,10 @@ def main(arguments: list[str] | None = None) -> None:
             rivals.append({"name": rival, **found})
             if "seconds" in found:
                 above = found["objective"] / ours["objective"] - 1.0
-                print(f"{rival:26} {found['seconds']:9.2f} s, {above:9.1e} above, "
+                print(f"{rival:34} {found['seconds']:9.2f} s, {above:9.1e} above, "
                       f"{found['neurons']} neurons", flush=True)  # fmt: skip
             else:
-                print(f"{rival:26} {found.get('failed') or found.get('missing')}", flush=True)
+                print(f"{rival:34} {found.get('failed') or found.get('missing')}", flush=True)
         results.append({"name": name, "measurelp": ours, "rivals": rivals})
     given = sys.argv[1:] if arguments is None else arguments
     words = ["PYTHON" if before in ("--scnn", "--adelie") else word

@@ -10,8 +10,8 @@ minimise 1/2 sum (f(x_i) - y_i)^2 + lam/2 sum (v_k^2 + |w_k|^2), whose infimum o
 (|v||w| <= (v^2 + |w|^2)/2, with equality for balanced neurons).  What counts is the path-norm objective, in which every iterate
 is at least as good.  A run ends when that is within 1e-4 of the optimum that `measurelp.solve` proved, or when its time is up.
 
-Adam: the learning rate is the best of three on the first seed, constant for half of the time and then decaying to a hundredth
-(given a run that is known to end after the cap).  L-BFGS: history 20, strong Wolfe line search.  Times leave out building and
+Adam: the learning rate is the best of three on the first seed, constant for half of the time and then falling to a hundredth
+of itself.  L-BFGS: history 20, strong Wolfe line search.  Times leave out building and
 evaluating.
 """
 
