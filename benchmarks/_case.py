@@ -105,10 +105,10 @@ def warm_up(case: dict[str, Any]) -> None:
     import measurelp as mlp
 
     X, y, bias = data_of(case["data"])
-    few = mlp.MeasureProblem(X[:40], y[:40], lam=1.0, bias=bias)
+    few = mlp.MeasureProblem(X[:30], y[:30], lam=1.0, bias=bias)
     for lam in (0.3, 0.03):
-        lam *= mlp.lam_max(few, oracle=case.get("oracle"), time_limit=10.0)
-        mlp.solve(few.with_lam(lam), oracle=case.get("oracle"), time_limit=10.0)
+        lam *= mlp.lam_max(few, oracle=case.get("oracle"), time_limit=1.0)
+        mlp.solve(few.with_lam(lam), oracle=case.get("oracle"), time_limit=2.0)
 
 
 def solved(case: dict[str, Any]) -> dict[str, Any]:

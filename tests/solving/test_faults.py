@@ -336,15 +336,28 @@ def test_ctrl_c_between_reports(loss):
         assert_true(solution, truth)
 
 
-@pytest.mark.parametrize("loss", ["squared", "interpolation"])
-def test_ctrl_c_at_any_moment(loss):
-    """At every call of a function from the reduction of the data on."""
-    problem, _ = problem_of("gaussian", 6, loss=loss, n=6)
+def check_moments(loss, most) -> None:
+    """At calls of functions from the reduction of the data on: some, or every one."""
+    problem, rng = problem_of("gaussian", 6, loss=loss, n=6)
     truth = truth_of(problem)
     calls, _, _ = calls_of(problem)
-    for k in range(1, calls + 1):
-        solution, _ = pressed(problem, k)
+    moments = np.arange(1, calls + 1)
+    if most is not None:
+        moments = np.sort(rng.permutation(moments)[:most])
+    for k in moments:
+        solution, _ = pressed(problem, int(k))
         assert_true(solution, truth)
+
+
+@pytest.mark.parametrize("loss", ["squared", "interpolation"])
+def test_ctrl_c_at_some_moment(loss):
+    check_moments(loss, 100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["squared", "interpolation"])
+def test_ctrl_c_at_any_moment(loss):
+    check_moments(loss, None)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
