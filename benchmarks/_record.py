@@ -73,6 +73,17 @@ def write(report: dict[str, Any], output: Path) -> None:
     print(f"written to {output.name}")
 
 
+def command(script: str, given: list[str], *, private: tuple[str, ...] = ("--output",)) -> str:
+    """The command line to record, without options (and their values) that name places on this machine."""
+    words = ["python", f"benchmarks/{script}"]
+    hidden = False
+    for word in given:
+        if not hidden and word not in private:
+            words.append(word)
+        hidden = word in private
+    return " ".join(words)
+
+
 def update(output: Path, part: str, report: dict[str, Any]) -> None:
     """Replace one part of a JSON file of several; the others, each with its own machine, stay."""
     parts = json.loads(output.read_text()) if output.exists() else {}

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from _case import measured
-from _record import RESULTS, machine, update
+from _record import RESULTS, command, machine, update
 
 Case = dict[str, Any]
 
@@ -133,8 +133,8 @@ def main(arguments: list[str] | None = None) -> None:
     for name, cases in chosen.items():
         print(f"\n{name}")
         found = run(cases, options.repeats, options.limit)
-        command = " ".join(["python benchmarks/certified.py", *given])
-        update(options.output, name, {"command": command, "machine": machine(), **found})
+        asked_for = command("certified.py", given)
+        update(options.output, name, {"command": asked_for, "machine": machine(), **found})
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from _case import ONE_THREAD, data_of, measured
-from _record import RESULTS, machine, write
+from _record import RESULTS, command, machine, write
 
 import measurelp as mlp
 
@@ -138,10 +138,9 @@ def main(arguments: list[str] | None = None) -> None:
                 print(f"{rival:34} {found.get('failed') or found.get('missing')}", flush=True)
         results.append({"name": name, "measurelp": ours, "rivals": rivals})
     given = sys.argv[1:] if arguments is None else arguments
-    words = ["PYTHON" if before in ("--scnn", "--adelie") else word
-             for before, word in zip(["", *given], given, strict=False)]  # fmt: skip
-    command = " ".join(["python benchmarks/convex_rivals.py", *words])
-    write({"command": command, "machine": machine(), "cases": results}, options.output)
+    private = ("--output", "--scnn", "--adelie")
+    asked_for = command("convex_rivals.py", given, private=private)
+    write({"command": asked_for, "machine": machine(), "cases": results}, options.output)
 
 
 if __name__ == "__main__":

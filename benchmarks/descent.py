@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from _case import measured, problem_of
-from _record import RESULTS, installed, machine, update
+from _record import RESULTS, command, installed, machine, update
 
 PROBLEMS: dict[str, dict[str, Any]] = {
     "demo": {"data": {"kind": "demo"}, "lam": 0.5},
@@ -180,8 +180,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     for name in options.problem or list(PROBLEMS):
         found = compare(name, widths=widths, seeds=options.seeds, cap=options.cap)
-        command = " ".join(["python benchmarks/descent.py", *given])
-        update(options.output, name, {"command": command, "machine": machine(), **found})
+        asked_for = command("descent.py", given)
+        update(options.output, name, {"command": asked_for, "machine": machine(), **found})
 
 
 if __name__ == "__main__":

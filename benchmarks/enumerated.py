@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from _case import measured
-from _record import RESULTS, machine, write
+from _record import RESULTS, command, machine, write
 
 PROOFS = [
     (100, 3), (300, 3), (1_000, 3), (3_000, 3), (60, 4), (150, 4), (300, 4), (40, 5), (80, 5),
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     some = 2 if options.small else None
     given = sys.argv[1:] if arguments is None else arguments
     report = {
-        "command": " ".join(["python benchmarks/enumerated.py", *given]),
+        "command": command("enumerated.py", given),
         "machine": machine(),
         "proofs": proofs(PROOFS[:some], options.limit),
         "programs": programs(PROGRAMS[:some], options.limit),

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from _case import measured
-from _record import RESULTS, machine, update
+from _record import RESULTS, command, machine, update
 
 Case = dict[str, Any]
 
@@ -80,8 +80,8 @@ def main(arguments: list[str] | None = None) -> None:
                 f"{-1.0 if gap is None else gap:8.1e} {found['peak_megabytes']:6.0f}",
                 flush=True,
             )
-        command = " ".join(["python benchmarks/growth.py", *given])
-        update(options.output, part, {"command": command, "machine": machine(), "cases": results})
+        asked_for = command("growth.py", given)
+        update(options.output, part, {"command": asked_for, "machine": machine(), "cases": results})
 
 
 if __name__ == "__main__":
