@@ -65,6 +65,58 @@ def workspace(r, n_tag):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def settle(points, tags, is_ray, share, trial, gram, size):
+    """Move to the least point of the corral's affine hull, dropping what would turn negative.
+
+    ``share`` holds the weights of the corral's first ``size`` members, vertices or rays; returns
+    how many are left, or -1 if they are too dependent.
+    """
+    r, n_tag = points.shape[1], tags.shape[1]
+    while True:
+        for i in range(size):
+            for j in range(i + 1):
+                inner = 0.0
+                for c in range(r):
+                    inner += points[i, c] * points[j, c]
+                gram[i, j] = inner
+                gram[j, i] = inner
+            trial[i] = 0.0
+            gram[i, size] = 0.0 if is_ray[i] == 1 else 1.0
+            gram[size, i] = gram[i, size]
+        gram[size, size] = 0.0
+        trial[size] = 1.0
+        usable = _solve_symmetric(gram, trial, size + 1)
+        step = 1.0
+        for i in range(size):
+            if usable and not np.isfinite(trial[i]):
+                usable = False
+        if not usable:
+            return -1
+        for i in range(size):
+            if trial[i] < 0.0:
+                ratio = share[i] / (share[i] - trial[i])
+                if ratio < step:
+                    step = ratio
+        for i in range(size):
+            share[i] += step * (trial[i] - share[i])
+        kept = 0
+        for i in range(size):
+            if share[i] > 1e-15:
+                if kept != i:
+                    share[kept] = share[i]
+                    is_ray[kept] = is_ray[i]
+                    for c in range(r):
+                        points[kept, c] = points[i, c]
+                    for c in range(n_tag):
+                        tags[kept, c] = tags[i, c]
+                kept += 1
+        shrunk = kept < size
+        size = kept
+        if step >= 1.0 or not shrunk:
+            return size
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def min_norm_point(
     base, base_tag, rays, n_rays, q, q_tag, n_q, start, stop_below, stop_above, y, tag,
     space=None,
@@ -178,51 +230,9 @@ def min_norm_point(
         share[size] = 0.0
         size += 1
 
-        # Move to the least point of the affine hull, dropping what would turn negative.
-        while True:
-            for i in range(size):
-                for j in range(i + 1):
-                    inner = 0.0
-                    for c in range(r):
-                        inner += points[i, c] * points[j, c]
-                    gram[i, j] = inner
-                    gram[j, i] = inner
-                trial[i] = 0.0
-                gram[i, size] = 0.0 if is_ray[i] == 1 else 1.0
-                gram[size, i] = gram[i, size]
-            gram[size, size] = 0.0
-            trial[size] = 1.0
-            usable = _solve_symmetric(gram, trial, size + 1)
-            step = 1.0
-            for i in range(size):
-                if usable and not np.isfinite(trial[i]):
-                    usable = False
-            if not usable:
-                # Nearly dependent corral: forget the newest member and stop.
-                size -= 1
-                return LEAST, lower, ray_total
-            for i in range(size):
-                if trial[i] < 0.0:
-                    ratio = share[i] / (share[i] - trial[i])
-                    if ratio < step:
-                        step = ratio
-            for i in range(size):
-                share[i] += step * (trial[i] - share[i])
-            kept = 0
-            for i in range(size):
-                if share[i] > 1e-15:
-                    if kept != i:
-                        share[kept] = share[i]
-                        is_ray[kept] = is_ray[i]
-                        for c in range(r):
-                            points[kept, c] = points[i, c]
-                        for c in range(n_tag):
-                            tags[kept, c] = tags[i, c]
-                    kept += 1
-            shrunk = kept < size
-            size = kept
-            if step >= 1.0 or not shrunk:
-                break
+        size = settle(points, tags, is_ray, share, trial, gram, size)
+        if size < 0:
+            return LEAST, lower, ray_total
         total = 0.0
         for i in range(size):
             if is_ray[i] == 0:
@@ -258,70 +268,6 @@ def dual_value(rows, alpha, w):
         if inner > 0.0:
             total += alpha[i] * inner
     return total
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def ascend_all(rows, alpha, points, signs, steps):
-    """Climb signs[k] * eta from points[k] (in place) to local maxima over the unit sphere.
-
-    Rows whose contribution is convex are linearised at the point, which minorises them; the
-    rest is concave and maximised exactly.  Monotone, and finite because linearisations are.
-    """
-    n, r = rows.shape
-    q = np.empty((n, r))
-    no_tag = np.empty(0)
-    no_tags = np.empty((n, 0))
-    no_rays = np.empty((0, r))
-    base = np.empty(r)
-    y = np.empty(r)
-    w = np.empty(r)
-    space = workspace(r, 0)
-    for k in range(points.shape[0]):
-        sign = signs[k]
-        n_q = 0
-        for i in range(n):
-            weight = sign * alpha[i]
-            if weight < 0.0:
-                for c in range(r):
-                    q[n_q, c] = -weight * rows[i, c]
-                n_q += 1
-        for c in range(r):
-            w[c] = points[k, c]
-        value = sign * dual_value(rows, alpha, w)
-        for _ in range(steps):
-            for c in range(r):
-                base[c] = 0.0
-            for i in range(n):
-                weight = sign * alpha[i]
-                if weight > 0.0:
-                    inner = 0.0
-                    for c in range(r):
-                        inner += rows[i, c] * w[c]
-                    if inner > 0.0:
-                        for c in range(r):
-                            base[c] += weight * rows[i, c]
-            min_norm_point(
-                base, no_tag, no_rays, 0, q, no_tags, n_q, w, 0.0, np.inf, y, no_tag, space
-            )
-            length = 0.0
-            for c in range(r):
-                length += y[c] * y[c]
-            length = np.sqrt(length)
-            if not length > 0.0:
-                break
-            for c in range(r):
-                y[c] /= length
-            reached = sign * dual_value(rows, alpha, y)
-            if not reached >= value:
-                break
-            gained = reached > value * (1.0 + 1e-13) + 1e-300
-            value = reached
-            for c in range(r):
-                w[c] = y[c]
-            if not gained:
-                break
-        for c in range(r):
-            points[k, c] = w[c]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from measurelp.oracle._kernels import ascend_all
+from measurelp.oracle._ascent_kernels import ascend_all
 from measurelp.oracle.base import DualFunction, Slice
 
 _STEPS = 50
@@ -33,11 +33,18 @@ def climbed(
         return points
     if not dual.space.has_free_bias:
         points = np.ascontiguousarray(points)
-        ascend_all(rows, alpha, points, signs, _STEPS)
+        ascend_all(*_scaled(rows, alpha), points, signs, _STEPS)
         return points
     return np.vstack([
         _climbed_with_bias(dual, point, sign) for point, sign in zip(points, signs, strict=True)
     ])  # fmt: skip
+
+
+def _scaled(
+    rows: NDArray[np.float64], alpha: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rows times |alpha|, transposed, and the signs of alpha."""
+    return np.ascontiguousarray((rows * np.abs(alpha)[:, None]).T), np.sign(alpha)
 
 
 def _climbed_with_bias(
@@ -62,5 +69,5 @@ def _climbed_with_bias(
         last = best
         shifted = inputs - inputs[best]
         part = Slice(np.ascontiguousarray(shifted), alpha, inputs[best], scale)
-        ascend_all(part.rows, alpha, direction, np.array([sign]), _STEPS)
+        ascend_all(*_scaled(part.rows, alpha), direction, np.array([sign]), _STEPS)
     return point[None, :] if part is None else part.to_space(direction)

@@ -32,7 +32,7 @@ def test_more_nodes_never_widen_a_bracket(oracle, bias):
         assert report.upper >= whole.lower
         if last is not None:
             assert report.upper <= last.upper
-            assert report.lower >= last.lower
+            assert report.lower >= last.lower * (1.0 - 1e-14)  # a peak climbed from elsewhere
         last = report
         if report.termination is Termination.CONVERGED:
             assert (report.lower, report.upper) == (whole.lower, whole.upper)
