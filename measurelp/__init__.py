@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from measurelp.backends import cvxpy_from_problem
     from measurelp.certificate import Certificate, certify
     from measurelp.cli.machine import info
+    from measurelp.deep import LayerCertificate, LayerCertificates, certify_layers
     from measurelp.dictionary import Dictionary
     from measurelp.errors import (
         BackendError,
@@ -93,6 +94,7 @@ _HOMES = {
         "safetensors_from_network", "share_neurons", "sharing_radius", "sklearn_from_network",
         "torch_from_chain", "torch_from_network",
     ),
+    "measurelp.deep": ("LayerCertificate", "LayerCertificates", "certify_layers"),
     "measurelp.certificate": ("Certificate", "certify"),
     "measurelp.solving": ("Solution", "lam_max", "load_solution", "solve"),
     "measurelp.status": ("PointKind", "Scope", "Termination", "Verdict"),
@@ -107,12 +109,13 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Arrangement", "AtomicMeasure", "BackendError", "BalanceReport", "BudgetExceeded", "Cells",
     "Certificate", "Dictionary", "InputScaler", "Interpolation", "InvalidFile",
-    "InvalidProblem", "L2Ball", "MeasureProblem", "MeasurelpError", "MissingDependency",
-    "PointKind", "ReLU", "ReluChain", "ReluNetwork", "Scope", "Skip", "Solution", "Squared",
-    "Termination", "Verdict", "__version__", "balance_report", "certify", "chain_from_network",
-    "chain_from_onnx", "chain_from_safetensors", "chain_from_state_dict", "chain_from_torch",
-    "compress", "compress_layer", "count_cells", "cvxpy_from_problem", "enumerate_cells",
-    "info", "iter_cells", "lam_max", "load_network", "load_scaler", "load_solution",
+    "InvalidProblem", "L2Ball", "LayerCertificate", "LayerCertificates", "MeasureProblem",
+    "MeasurelpError", "MissingDependency", "PointKind", "ReLU", "ReluChain", "ReluNetwork",
+    "Scope", "Skip", "Solution", "Squared", "Termination", "Verdict", "__version__",
+    "balance_report", "certify", "certify_layers", "chain_from_network", "chain_from_onnx",
+    "chain_from_safetensors", "chain_from_state_dict", "chain_from_torch", "compress",
+    "compress_layer", "count_cells", "cvxpy_from_problem", "enumerate_cells", "info",
+    "iter_cells", "lam_max", "load_network", "load_scaler", "load_solution",
     "measure_from_network", "network_from_chain", "network_from_measure", "network_from_onnx",
     "network_from_safetensors", "network_from_sklearn", "network_from_state_dict",
     "network_from_torch", "onnx_from_network", "prune_network", "rebalance",

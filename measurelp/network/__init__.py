@@ -15,7 +15,14 @@ from measurelp.network._torch import (
     torch_from_chain,
     torch_from_network,
 )
-from measurelp.network.balance import BalanceReport, Rebalanced, balance_report, rebalance
+from measurelp.network.balance import (
+    BalanceReport,
+    CountedBias,
+    Rebalanced,
+    balance_report,
+    incoming_norms,
+    rebalance,
+)
 from measurelp.network.candidates import network_from_candidate
 from measurelp.network.chain import ReluChain, chain_from_network, network_from_chain
 from measurelp.network.compress_layer import CompressedLayer, compress_layer
@@ -36,15 +43,16 @@ from measurelp.network.weight_files import (
 )
 
 __all__ = [
-    "BalanceReport", "CompressedLayer", "CompressedModel", "InputScaler", "LayerReport",
-    "PrunedLayer", "Rebalanced", "ReluChain", "ReluNetwork", "Shared", "balance_report",
-    "chain_from_network", "chain_from_onnx", "chain_from_safetensors", "chain_from_state_dict",
-    "chain_from_torch", "check_chain_path", "check_new_folder", "compress", "compress_layer",
-    "load_chain", "load_network", "load_scaler", "measure_from_network",
-    "network_from_candidate", "network_from_chain", "network_from_measure", "network_from_onnx",
-    "network_from_parts", "network_from_safetensors", "network_from_sklearn",
-    "network_from_state_dict", "network_from_torch", "onnx_from_network", "parts_from_network",
-    "prune_layer", "prune_network", "read_folder", "rebalance", "safetensors_from_network",
-    "save_chain", "scaler_from_document", "share_neurons", "sharing_radius",
-    "sklearn_from_network", "torch_from_chain", "torch_from_network", "write_folder",
+    "BalanceReport", "CompressedLayer", "CompressedModel", "CountedBias", "InputScaler",
+    "LayerReport", "PrunedLayer", "Rebalanced", "ReluChain", "ReluNetwork", "Shared",
+    "balance_report", "chain_from_network", "chain_from_onnx", "chain_from_safetensors",
+    "chain_from_state_dict", "chain_from_torch", "check_chain_path", "check_new_folder",
+    "compress", "compress_layer", "incoming_norms", "load_chain", "load_network", "load_scaler",
+    "measure_from_network", "network_from_candidate", "network_from_chain",
+    "network_from_measure", "network_from_onnx", "network_from_parts",
+    "network_from_safetensors", "network_from_sklearn", "network_from_state_dict",
+    "network_from_torch", "onnx_from_network", "parts_from_network", "prune_layer",
+    "prune_network", "read_folder", "rebalance", "safetensors_from_network", "save_chain",
+    "scaler_from_document", "share_neurons", "sharing_radius", "sklearn_from_network",
+    "torch_from_chain", "torch_from_network", "write_folder",
 ]  # fmt: skip
