@@ -40,7 +40,8 @@ from measurelp.solving.solution import Solution
 from measurelp.status import Scope, Termination, Verdict
 
 _MOST_NEW_CELLS = 15
-_DEAR_RANK = 5  # from here on the oracle is dear, and ascent is tried harder before it
+# Where the oracle is dear, ascent is tried harder before it: penalised coordinates and rows.
+_DEAR = ((5, 0), (4, 5000))
 _SEED = 20260101
 # Interpolation: the proximal parameter, in units of the lam from which zero is optimal.
 _FIRST_PENALTY = 1e-2
@@ -207,7 +208,7 @@ class CellGeneration:
                 continue
             if not solved.is_settled:
                 continue
-            if self.space.n_penalized >= _DEAR_RANK and self._price(
+            if self._oracle_is_dear and self._price(
                 alpha, solved.neurons.weights, level=price_level, thoroughly=True
             ):
                 continue
@@ -220,6 +221,11 @@ class CellGeneration:
                 idle_rounds += 1
             elif outcome is not None:
                 return outcome
+
+    @property
+    def _oracle_is_dear(self) -> bool:
+        p, n = self.space.n_penalized, len(self.space.distinct)
+        return any(p >= least_p and n >= least_n for least_p, least_n in _DEAR)
 
     def _gives_up_sliding(self, neurons: Neurons) -> bool:
         """Where sliding makes no headway, go on with the cone program over the neurons' cells."""

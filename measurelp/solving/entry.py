@@ -70,7 +70,8 @@ def solve(
     callback : callable, optional
         Called with a :class:`~measurelp.solving.Progress` after each round.
     n_jobs : int
-        Cores an oracle may use; the present oracles use one.
+        Workers for the branch and bounds.  The bracket does not depend on their number; the
+        workers may be Dask's, inside ``joblib.parallel_config(backend="dask")``.
 
     Returns
     -------
@@ -103,7 +104,7 @@ def solve(
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     with remembered_interrupts() as interrupts, threadpool_limits(limits=1):
         space = row_space(problem)
-        chosen_oracle, why = _chosen_oracle(oracle, cells, space)
+        chosen_oracle, why = _chosen_oracle(oracle, cells, space, n_jobs)
         run = CellGeneration(
             problem=problem, space=space, oracle=chosen_oracle, backend=chosen_backend,
             slides=backend is None, tol_gap=tol_gap, max_rounds=max_rounds, callback=callback,
@@ -113,18 +114,18 @@ def solve(
 
 
 def _chosen_oracle(
-    oracle: str | Oracle | None, cells: Cells | None, space: RowSpace
+    oracle: str | Oracle | None, cells: Cells | None, space: RowSpace, n_jobs: int
 ) -> tuple[Oracle, str]:
     """The oracle and why; cells that were given are used unless another oracle is named."""
     if cells is None:
-        return choose_oracle(oracle, space)
+        return choose_oracle(oracle, space, n_jobs=n_jobs)
     if not isinstance(cells, Cells):
         raise InvalidProblem(
             f"cells: expected Cells, as enumerate_cells makes them, found {cells!r}."
         )
     if cells.scope is Scope.SAMPLED or oracle in (None, "auto", "cells"):
         return CellOracle(cells), "cells were given"
-    return choose_oracle(oracle, space, cells)
+    return choose_oracle(oracle, space, cells, n_jobs)
 
 
 def _check_arguments(
