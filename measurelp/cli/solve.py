@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 )
 @click.option("--max-rounds", type=click.IntRange(min=1), help="Limit on restricted programs.")
 @click.option("--oracle", help="How the dual function is maximised; chosen by size if left out.")
-@click.option("--backend", help="Solver of the restricted programs; chosen if left out.")
+@click.option(
+    "--backend", help="Let this solver do cone programs over cells; neurons slide if left out."
+)
+@click.option("--jobs", type=click.IntRange(min=1), default=1, help="Workers for the oracle.")
 @click.option("--out", metavar="DIR", help="Save the solution to this new folder.")
 @click.option("--force", is_flag=True, help="Let --out replace a solution saved earlier.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -40,6 +43,7 @@ def command(
     max_rounds: int | None,
     oracle: str | None,
     backend: str | None,
+    jobs: int,
     out: str | None,
     force: bool,
     as_json: bool,
@@ -75,7 +79,7 @@ def command(
             "oracle": oracle,
         }  # fmt: skip
         chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-        solution = solve(stated.problem, tol_gap=tol, callback=line.update, **chosen)
+        solution = solve(stated.problem, tol_gap=tol, callback=line.update, n_jobs=jobs, **chosen)
     code = exit_from_outcome(solution.certificate.verdict, solution.termination)
     saved = None
     if out is not None and code is not Exit.INFEASIBLE:
@@ -117,6 +121,7 @@ def _facts(solution: Solution, stated: Stated, saved: str | None, code: Exit) ->
         "cells": stats.get("cells"),
         "oracle": stats.get("oracle"),
         "oracle_why": stats.get("oracle_why"),
+        "master": stats.get("master"),
         "backend": stats.get("backend"),
         "seconds": number(stats.get("seconds")),
         "saved": saved,

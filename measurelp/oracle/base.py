@@ -266,7 +266,7 @@ def in_units_of_alpha(maximise: Maximise) -> Maximise:
         self: Oracle, dual: DualFunction, *, level: float = 0.0, **options: Any
     ) -> OracleReport:
         size = float(np.abs(dual.alpha).max(initial=0.0))
-        if size == 0.0 or 1e-60 < size < 1e60:
+        if size == 0.0 or 0.25 < size < 4.0:
             return maximise(self, dual, level=level, **options)
         unit = 2.0 ** max(-1000, min(1000, math.frexp(size)[1]))
         report = maximise(

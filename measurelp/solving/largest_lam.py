@@ -13,6 +13,7 @@ from measurelp.certificate.certify import DEFAULT_NODES
 from measurelp.errors import InvalidProblem
 from measurelp.oracle import Budget, DualFunction, Oracle, choose_oracle
 from measurelp.problem import MeasureProblem, row_space
+from measurelp.solving.interrupts import remembered_interrupts
 
 
 def lam_max(
@@ -36,13 +37,16 @@ def lam_max(
     """
     if problem.loss.is_hard_constraint:
         raise InvalidProblem("problem: lam does not enter interpolation, so there is no lam_max.")
+    deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     space = row_space(problem)
     alpha = problem.loss.dual_from_fit(np.zeros(problem.n), problem.y)
     assert alpha is not None
     alpha = without_skip(alpha, skip_basis(problem))
     chosen, _ = choose_oracle(oracle, space)
     dual = DualFunction(problem, space, alpha)
-    deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
-    budget = Budget(deadline, DEFAULT_NODES)
-    with threadpool_limits(limits=1):
-        return chosen.maximise(dual, tolerance=1e-10, budget=budget).upper
+    with remembered_interrupts() as interrupts, threadpool_limits(limits=1):
+        budget = Budget(deadline, DEFAULT_NODES, interrupts)
+        upper = chosen.maximise(dual, tolerance=1e-10, budget=budget).upper
+    if interrupts.requested:
+        raise KeyboardInterrupt
+    return upper

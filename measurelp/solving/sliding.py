@@ -20,6 +20,8 @@ one neuron is added to a converged set.
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +29,7 @@ import numpy as np
 from measurelp.solving import _sliding_kernels as kernels
 from measurelp.solving.neurons import Matrix, Neurons, Training, Vector
 
+_CHUNK = 1e8  # rows times neurons times steps between two looks at the clock
 _MOST_NEAR = 16  # rows looked at, the nearest first, for the first walls of a neuron
 
 
@@ -77,11 +80,13 @@ class Slider:
         wall_tolerance: float = 1e-11,
         y: Vector | None = None,
         lam: float | None = None,
+        until: float = math.inf,
     ) -> Slid:
         """Slide until the projected gradient is ``tolerance`` times lam.
 
         Rows within ``wall_tolerance`` (relative) of a neuron are its walls at first.  Targets
-        and lam are the problem's unless given.
+        and lam are the problem's unless given.  Ends soon after ``until``, a value of
+        ``time.perf_counter()``.
         """
         training = self.training
         data = kernels.Data(
@@ -98,7 +103,13 @@ class Slider:
             order = np.argsort(distance[near] / self._sizes[near], kind="stable")
             for row in near[order[:_MOST_NEAR]]:
                 kernels.add_wall(data, state, k, row)
-        error = kernels.slide(data, state, work, tolerance, max_steps)
+        chunk = max(2, int(_CHUNK / (len(training.y) * (len(state.signs) + 1))))
+        error = np.inf
+        while error > tolerance and not state.counts[kernels.FAILED]:
+            steps = min(chunk, max_steps - int(state.counts[kernels.STEPS]))
+            error = kernels.slide(data, state, work, tolerance, steps)
+            if state.counts[kernels.STEPS] >= max_steps or time.perf_counter() >= until:
+                break
         count = int(state.counts[kernels.COUNT])
         found = Neurons(
             state.weights[:count].copy(), state.signs[:count].copy(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,14 +63,15 @@ class SlidingMaster:
         return True
 
     def solve(self, target: Vector, lam: float, time_limit: float | None) -> Solved | None:
-        """Slide; ``time_limit`` is not looked at, a call being short."""
+        """Slide, for ``time_limit`` seconds at most."""
         tolerance, max_steps = _TIGHT, _TIGHT_STEPS * self.training.rows.shape[1]
         if self.candidates:
             self._insert(target, lam)
             tolerance, max_steps = self.loose, _LOOSE_STEPS * self.training.rows.shape[1]
         slid = self._slider.slide(
-            self.neurons, y=target, lam=lam, tolerance=tolerance, max_steps=max_steps
-        )
+            self.neurons, y=target, lam=lam, tolerance=tolerance, max_steps=max_steps,
+            until=math.inf if time_limit is None else time.perf_counter() + time_limit,
+        )  # fmt: skip
         if slid.steps == 0:  # new directions bring so little that it is within the tolerance
             self.loose = max(1e-3 * self.loose, _TIGHT)
         self.neurons = self.training.without_far_kinks(slid.neurons)

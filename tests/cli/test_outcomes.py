@@ -119,15 +119,17 @@ def test_options_reach_the_solver(run, play, table_file):
     run(
         "solve", table_file, *OPTIONS, "--tol", "1e-8", "--time-limit", "3", "--max-rounds", "9",
         "--oracle", "cells", "--backend", "scs", "--bias", "free", "--skip", "affine",
+        "--jobs", "2",
     )  # fmt: skip
     ((problem, options),) = calls
     assert problem.bias == "free" and problem.skip == "affine" and problem.lam == 0.5
     assert callable(options.pop("callback"))
     assert options == {
         "tol_gap": 1e-8, "time_limit": 3.0, "max_rounds": 9, "oracle": "cells", "backend": "scs",
+        "n_jobs": 2,
     }  # fmt: skip
     run("solve", table_file, *OPTIONS)
-    assert calls[1][1].keys() == {"tol_gap", "callback"}
+    assert calls[1][1].keys() == {"tol_gap", "callback", "n_jobs"}
 
 
 def test_lam_ratio_multiplies_lam_max(run_json, play, table_file):
