@@ -207,9 +207,9 @@ def dot(a: Vector, b: Vector) -> int:
     return sum(map(int.__mul__, a, b))
 
 
-def minus(a: Vector, b: Vector) -> Vector:
-    """The difference."""
-    return tuple(map(int.__sub__, a, b))
+def plus(a: Vector, factor: int, b: Vector) -> Vector:
+    """The sum of a and factor times b."""
+    return tuple([x + factor * y for x, y in zip(a, b, strict=True)])
 
 
 def root_above(square: int) -> Fraction:
@@ -258,10 +258,10 @@ def check_part(part: Part, ball: Ball, entry: Any) -> int:
     if not isinstance(entry, dict):
         check_cover(part, ball, stream(entry))
         return len(entry)
-    plus, minus = entries(entry, "signs", "plus", "minus")
-    check_signs(*signs_of(part, ball, 1), stream(plus))
-    check_signs(*signs_of(part, ball, -1), stream(minus))
-    return len(plus) + len(minus)
+    above_limit, below_limit = entries(entry, "signs", "plus", "minus")
+    check_signs(*signs_of(part, ball, 1), stream(above_limit))
+    check_signs(*signs_of(part, ball, -1), stream(below_limit))
+    return len(above_limit) + len(below_limit)
 
 
 def stream(records: Any) -> Iterator[Vector]:
@@ -295,8 +295,7 @@ def problem_of(entry: Any) -> Problem:
             data.update(struct.pack("<d", number))
     lam = None if loss == "interpolation" else fraction(lam_entry, "lam")
     need(lam is not None or lam_entry is None, "lam: does not enter interpolation")
-    need(lam is None or lam > 0, "lam: not positive")
-    need(lam is None or 0 < above(lam) == lam, "lam: not a double")
+    need(lam is None or 0 < above(lam) == lam, "lam: not positive, or not a double")
     return Problem(loss, bias, skip, lam, x_unit, X, y_unit, y, data.hexdigest())
 
 
@@ -397,12 +396,10 @@ def supremum_of(
         first = None
         for a, xi, zi in zip(alpha, rows, z, strict=True):
             # e_i = x_i - B z_i, in units of 1 / (x_unit b_unit unit).
-            e = minus(
-                tuple(x * b_unit * unit for x in xi),
-                tuple(problem.x_unit * dot(b, zi) for b in basis),
-            )
+            image = tuple(dot(b, zi) for b in basis)
+            e = plus(tuple(x * b_unit * unit for x in xi), -problem.x_unit, image)
             first = first or e
-            e = minus(e, first) if sliced else e
+            e = plus(e, -1, first) if sliced else e
             lost += abs(a) * root_above(dot(e, e))
         limit -= lost / (a_unit * problem.x_unit * b_unit * unit)
         need(limit > 0, "coordinates: too far from the data")
@@ -419,20 +416,21 @@ def supremum_of(
 def part_of(rows: list[tuple[Vector, int]], centre: Vector) -> Part:
     """Eta for the rows less a centre.  Rows on one line act as one: (-t)_+ = (t)_+ - t."""
     weights: dict[Vector, int] = {}
-    linear = [0] * len(centre)
+    linear = k = (0,) * len(centre)
     for point, a in rows:
-        row = minus(point, centre)
+        row = plus(point, -1, centre)
         size = math.gcd(*row)
         if size == 0:
             continue
         if next(c for c in row if c) < 0:
-            linear = [total + a * c for total, c in zip(linear, row, strict=True)]
+            linear = plus(linear, a, row)
             row = tuple(-c for c in row)
         line = tuple(c // size for c in row)
         weights[line] = weights.get(line, 0) + a * size
     lines = [(weight, line) for line, weight in weights.items() if weight]
-    k = [2 * total + sum(w * line[c] for w, line in lines) for c, total in enumerate(linear)]
-    return Part(tuple(linear), lines, tuple(k))
+    for weight, line in lines:
+        k = plus(k, weight, line)
+    return Part(linear, lines, plus(k, 2, linear))
 
 
 def orthants(part: Part) -> Iterator[Cone]:
@@ -440,9 +438,7 @@ def orthants(part: Part) -> Iterator[Cone]:
     p = len(part.linear)
     for signs in itertools.product((1, -1), repeat=p - 1):
         corner = (1, *signs)
-        generators = tuple(
-            tuple(s if c == j else 0 for c in range(p)) for j, s in enumerate(corner)
-        )
+        generators = tuple((0,) * j + (s,) + (0,) * (p - j - 1) for j, s in enumerate(corner))
         values = tuple(map(int.__mul__, part.linear, corner))
         lines = [
             (weight, index, tuple(map(int.__mul__, line, corner)))
@@ -453,22 +449,20 @@ def orthants(part: Part) -> Iterator[Cone]:
 
 def settled(cone: Cone) -> Cone:
     """The cone once lines of one sign on it have joined the linear part."""
-    values, cut = list(cone.values), []
+    values, cut = cone.values, []
     for line in cone.cut:
         weight, _, v = line
         if min(v) >= 0:
-            values = [total + weight * value for total, value in zip(values, v, strict=True)]
+            values = plus(values, weight, v)
         elif max(v) > 0:
             cut.append(line)
-    return cone._replace(values=tuple(values), cut=cut)
+    return cone._replace(values=values, cut=cut)
 
 
 def divided(cone: Cone, i: int, j: int, a: int, b: int, shift: int) -> tuple[Cone, Cone]:
     """The two cones with a r_i + b 2^shift r_j in the place of r_i and in that of r_j."""
     a, b = a << max(0, -shift), b << max(0, shift)
-    generator = tuple(
-        a * x + b * y for x, y in zip(cone.generators[i], cone.generators[j], strict=True)
-    )
+    generator = plus(tuple(a * c for c in cone.generators[i]), b, cone.generators[j])
     value = a * cone.values[i] + b * cone.values[j]
     lines = [(weight, index, v, a * v[i] + b * v[j]) for weight, index, v in cone.cut]
 
@@ -483,25 +477,23 @@ def divided(cone: Cone, i: int, j: int, a: int, b: int, shift: int) -> tuple[Con
     return child(i), child(j)
 
 
-def majorant(part: Part, cone: Cone, problem: int, y: Vector, thetas: dict[int, int]) -> list[int]:
+def majorant(part: Part, cone: Cone, problem: int, y: Vector, thetas: dict[int, int]) -> Vector:
     """Values h_j, times THETA, of a linear function above F on the cone.
 
     F is eta (problems 0, 1) or -eta (2, 3), on the cone (0, 2) or its opposite (1, 3).
     Thetas that are not listed are 1 where <row, y> > 0 and 0 elsewhere.
     """
-    sign, opposite = (1 if problem < 2 else -1), problem % 2
-    h = [
-        sign * THETA * (value - (dot(part.k, r) if opposite else 0))
-        for value, r in zip(cone.values, cone.generators, strict=True)
-    ]
+    sign, h = (1 if problem < 2 else -1), cone.values
+    if problem % 2:
+        h = plus(h, -1, tuple(dot(part.k, r) for r in cone.generators))
+    h = tuple(sign * THETA * value for value in h)
     for weight, index, v in cone.cut:
         factor = sign * weight
         if factor > 0:
-            h = [total + factor * THETA * max(0, c) for total, c in zip(h, v, strict=True)]
+            h = plus(h, factor * THETA, tuple([max(0, c) for c in v]))
         else:
             positive = dot(part.lines[index][1], y) > 0
-            factor *= thetas.get(index, THETA if positive else 0)
-            h = [total + factor * c for total, c in zip(h, v, strict=True)]
+            h = plus(h, factor * thetas.get(index, THETA if positive else 0), v)
     return h
 
 
@@ -623,13 +615,11 @@ def lemma(problem: Signs, node: Ends, record: Vector) -> tuple[int, Vector]:
         elif low < 0:
             slope = thetas.get(index, FINE if dot(row, node.y) > 0 else 0)
         if slope:
-            slope *= weight
-            y = tuple([total + slope * c for total, c in zip(y, row, strict=True)])
+            y = plus(y, slope * weight, row)
     for index, rho in zip(walls[::2], walls[1::2], strict=True):
         need(0 <= index < len(problem.rows) and rho >= 0, "a multiplier is negative")
         fixed = (node.low[index] >= 0) - (node.high[index] <= 0)
-        rho = (rho << shift) * fixed
-        y = tuple([total + rho * c for total, c in zip(y, problem.rows[index][1], strict=True)])
+        y = plus(y, (rho << shift) * fixed, problem.rows[index][1])
     return constant, y
 
 

@@ -14,6 +14,7 @@ from scipy.linalg import qr
 from measurelp.errors import InvalidProblem
 from measurelp.problem import MeasureProblem
 
+_SPARE_BITS = 80  # of alpha's denominator: vectors y of a cover are multiples of its inverse
 _FARTHEST = 1e-6  # that an entry is moved, in units of the largest
 
 Rationals = list[Any]  # [denominator, nested lists of numerators]
@@ -54,6 +55,8 @@ def exact_dual(problem: MeasureProblem, alpha: NDArray[np.float64]) -> tuple[int
         If alpha is far from orthogonal to the columns as they are exactly.
     """
     unit, numerators = rationals(rounded(alpha, 50))
+    spare = max(0, _SPARE_BITS - max((abs(a).bit_length() for a in numerators), default=0))
+    unit, numerators = unit << spare, [a << spare for a in numerators]
     columns = problem.skip_columns
     if columns.shape[1] == 0:
         return unit, numerators

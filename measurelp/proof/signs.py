@@ -22,8 +22,8 @@ from measurelp.oracle._kernels import min_norm_point
 Record = list[int]
 Array = NDArray[np.float64]
 
-_TURNS = 6  # lemmas of one node
-_GAIN = 0.85  # as long as the chords' loss shrinks by this factor
+_TURNS = 12  # lemmas of one node
+_GAIN = 0.95  # as long as the chords' loss shrinks by this factor
 
 
 def record_signs(problem: Signs, root: Ends, *, most: int) -> list[Record]:

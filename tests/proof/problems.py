@@ -95,7 +95,7 @@ def slow():
         if nearly or (loss == "interpolation" and family not in (gaussian, grid)):
             continue
         d = 3 if family not in (grid, repeated) else 2
-        yield f"{family.__name__}-{bias}-{skip}-{loss}", (family, 9, d, bias, skip, loss)
+        yield f"{family.__name__}-{bias}-{skip}-{loss}", (family, 10, d, bias, skip, loss)
     for bias, d in (("none", 5), ("penalized", 4), ("free", 5)):
         skip = "constant" if bias == "free" else "none"
         yield f"rank 5, bias {bias}", (gaussian, 10, d, bias, skip, "squared")
