@@ -123,6 +123,13 @@ class CellGeneration:
             termination = Termination.CONVERGED
         elif termination is Termination.CONVERGED:
             termination = Termination.STALLED
+        if certificate.verdict is Verdict.REFUTED:
+            # Of a solve that ended early nobody claimed that it is optimal.
+            certificate = replace(
+                certificate, verdict=Verdict.BRACKETED, improvement=None,
+                message="ended early: the optimal value lies between dual and primal, a relative "
+                f"gap of {certificate.relative_gap:.2g}",
+            )  # fmt: skip
         return self._wrap(measure, certificate, termination, why)
 
     def _certificate(self, measure: AtomicMeasure, termination: Termination) -> Certificate:
