@@ -145,6 +145,8 @@ def sweep(
     no_tags = np.empty((n, 0))
     # First guesses of the multipliers of walls, for both ends of each row.
     shares = np.zeros((n, 2, _SHARES))
+    newest = np.empty((_SHARES, r))
+    newest_squares = np.empty(_SHARES)
     space = workspace(r, 0)
     treated = 0
     work = 0
@@ -301,44 +303,52 @@ def sweep(
             cosine = min(cosine, 1.0)
             sine = np.sqrt((1.0 - cosine) * (1.0 + cosine)) * (1.0 + 8.0 * U)
             floats[UPPER] = max(floats[UPPER], threshold)
-            remaining = 0.0
-            n_free = 0
-            for row in range(n):
-                if state[f, row] != 0:
-                    continue
-                if lo[f, row] < 0.0 and hi[f, row] > 0.0:
-                    for side in range(2):
-                        flip = 1.0 if side == 0 else -1.0
-                        for c in range(r):
-                            v[c] = flip * rows[row, c]
-                        top = _highest(v, 0.0, e, cosine, sine)
-                        if convex[row] == 1 and n_rays > 0 and top > 0.0:
+            for k in range(max(0, n_rays - _SHARES), n_rays):
+                for c in range(r):
+                    newest[k % _SHARES, c] = state[f, walls[k]] * rays[walls[k], c]
+                newest_squares[k % _SHARES] = ray_squares[walls[k]]
+            # Caps alone first: they cost little, and while they gain, walls can wait.
+            gains = False
+            for uses_walls in range(2 if n_rays > 0 else 1):
+                remaining = 0.0
+                n_free = 0
+                for row in range(n):
+                    if state[f, row] != 0:
+                        continue
+                    low, high = lo[f, row], hi[f, row]
+                    if low < 0.0 and high > 0.0 and uses_walls <= convex[row]:
+                        for side in range(2):
+                            flip = 1.0 if side == 0 else -1.0
                             for c in range(r):
-                                original[c] = v[c]
-                            another = _highest_in_cone(
-                                original, v, sizes[row], rays, ray_squares, state[f], walls, n_rays,
-                                e, cosine, sine, z, shares[row, side],
-                            )  # fmt: skip
-                            if another < top:
-                                top = another
-                        if side == 0:
-                            if top < hi[f, row]:
-                                hi[f, row] = top
-                        elif -top > lo[f, row]:
-                            lo[f, row] = -top
-                    if lo[f, row] > hi[f, row]:
-                        finished = True
-                        break
-                if lo[f, row] >= 0.0:
-                    state[f, row] = 1
-                elif hi[f, row] <= 0.0:
-                    state[f, row] = -1
-                if state[f, row] == 0 and convex[row] == 1:
-                    n_free += 1
-                    remaining -= hi[f, row] * lo[f, row] / (hi[f, row] - lo[f, row])
-            if finished:
-                break
-            if n_free > 0 and not remaining <= _GAIN * const:
+                                v[c] = flip * rows[row, c]
+                            if uses_walls == 0:
+                                top = _highest(v, 0.0, e, cosine, sine)
+                            else:
+                                for c in range(r):
+                                    original[c] = v[c]
+                                top = _highest_in_cone(
+                                    original, v, sizes[row], newest, newest_squares,
+                                    min(n_rays, _SHARES), e, cosine, sine, z, shares[row, side],
+                                )  # fmt: skip
+                            if side == 0 and top < high:
+                                high = top
+                            elif side == 1 and -top > low:
+                                low = -top
+                        lo[f, row], hi[f, row] = low, high
+                        if low > high:
+                            finished = True
+                            break
+                    if low >= 0.0:
+                        state[f, row] = 1
+                    elif high <= 0.0:
+                        state[f, row] = -1
+                    elif convex[row] == 1:
+                        n_free += 1
+                        remaining -= high * low / (high - low)
+                gains = n_free == 0 or remaining <= _GAIN * const
+                if finished or gains:
+                    break
+            if finished or not gains:
                 break
         if finished:
             release(frontier, f)
@@ -431,24 +441,20 @@ def _highest(v, lost, e, cosine, sine):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _highest_in_cone(
-    original, v, size, rays, ray_squares, state, walls, n_rays, e, cosine, sine, z, shares
-):  # fmt: skip
-    """The same over the part of the cap where <+-ray, w> >= 0; ``v`` is overwritten.
+def _highest_in_cone(original, v, size, rays, squares, n_rays, e, cosine, sine, z, shares):
+    """The same over the part of the cap where <ray, w> >= 0 for all rays; ``v`` is overwritten.
 
-    Minimises |v + mu e + sum rho (+-ray)| - mu cosine over mu, rho >= 0 by coordinates, from
-    the rho in ``shares`` (any will do) that an earlier node left, one for each of the newest
-    walls; for given rho the best mu is what ``_highest`` has in closed form.
+    Minimises |v + mu e + sum rho ray| - mu cosine over mu, rho >= 0 by coordinates, from the
+    rho in ``shares`` (any will do) that an earlier node left; for given rho the best mu is what
+    ``_highest`` has in closed form.
     """
     r = v.shape[0]
-    first = max(0, n_rays - _SHARES)
-    for k in range(first, n_rays):
-        if shares[k % _SHARES] > 0.0:
-            step = shares[k % _SHARES] * state[walls[k]]
+    for k in range(n_rays):
+        if shares[k] > 0.0:
             for c in range(r):
-                v[c] += step * rays[walls[k], c]
+                v[c] += shares[k] * rays[k, c]
         else:
-            shares[k % _SHARES] = 0.0
+            shares[k] = 0.0
     for _ in range(_CONE_SWEEPS):
         along = 0.0
         square = 0.0
@@ -461,33 +467,30 @@ def _highest_in_cone(
         for c in range(r):
             z[c] = v[c] + mu * e[c]
         changed = False
-        for k in range(first, n_rays):
-            other = walls[k]
+        for k in range(n_rays):
             inner = 0.0
             for c in range(r):
-                inner += rays[other, c] * z[c]
-            inner *= state[other]
-            old = shares[k % _SHARES]
+                inner += rays[k, c] * z[c]
+            old = shares[k]
             if inner < 0.0 or old > 0.0:
-                new = max(0.0, old - _STEP * inner / ray_squares[other])
+                new = max(0.0, old - _STEP * inner / squares[k])
                 if new != old:
                     changed = True
-                    shares[k % _SHARES] = new
-                    step = (new - old) * state[other]
+                    shares[k] = new
                     for c in range(r):
-                        z[c] += step * rays[other, c]
-                        v[c] += step * rays[other, c]
+                        z[c] += (new - old) * rays[k, c]
+                        v[c] += (new - old) * rays[k, c]
         if not changed:
             break
     # Afresh, so that only one rounding a term is left to charge.
     added = 0.0
     for c in range(r):
         v[c] = original[c]
-    for k in range(first, n_rays):
-        if shares[k % _SHARES] > 0.0:
-            added += shares[k % _SHARES]
+    for k in range(n_rays):
+        if shares[k] > 0.0:
+            added += shares[k]
             for c in range(r):
-                v[c] += shares[k % _SHARES] * state[walls[k]] * rays[walls[k], c]
+                v[c] += shares[k] * rays[k, c]
     if not added > 0.0:
         return np.inf
     return _highest(v, 4.0 * U * (n_rays + 8.0) * (size + added), e, cosine, sine)

@@ -218,9 +218,10 @@ class _Search:
                 for tree in waiting:
                     self._push(tree)
                 return
-            # As many trees as cannot exceed the nodes that are left, but at least one.
+            # One tree, or for several workers as many as cannot exceed the nodes that are left.
             n_now, promised = 0, 0.0
-            while n_now < len(waiting) and promised < left:
+            most = 1 if self.workers.n_jobs == 1 else len(waiting)
+            while n_now < most and promised < left:
                 promised += waiting[n_now].work / NODE_WORK + 1
                 n_now += 1
             n_now -= n_now > 1 and promised > left
