@@ -24,8 +24,8 @@ u |y|_1 (20 D + d + 2).  Both are charged before the inequalities are tested.
 Children.  Splitting the edge (i, j) at al r_i + be r_j changes the majorant of the parent, with
 its thetas, in one value only: h_mid = al h_i + be h_j - G, where G sums c_l min(al |v_li|,
 be |v_lj|) over the convex rows that the edge crosses.  So the parent's y, less G along the
-normal of the new generator, passes the child's inequalities in exact arithmetic, which bounds
-the child in O(d) operations.  It is proved like any other y: h_mid carries the errors of h_i and
+normal of the new generator, passes the child's inequalities in exact arithmetic, and so does what
+is reached from there by adding normals, which shortens it: a bound of the child in O(d^2).  It is proved like any other y: h_mid carries the errors of h_i and
 h_j, at most delta(D, m), a sum of at most m terms of three roundings each and four more
 operations, (m + 12) u K, and the values v that G is made of are those of the parent; so
 delta(D + 1, m) + (m + 20) u K covers it.
@@ -64,6 +64,7 @@ from measurelp.oracle._kernels import dual_value, min_norm_point, workspace
 BUMP, LIVE, FIRST_FREE = 0, 1, 2
 
 _NODE_WORK = 50  # what a node costs beside its rows, in rows
+_CHILD_SWEEPS = 1  # over the normals, before a child is made
 _MAX_CROSSINGS = 32  # an edge that more rows cross is halved
 
 
@@ -412,6 +413,10 @@ def sweep(
             for j in range(r):
                 for c in range(r):
                     generator[child, j, c] = corner[c] if j == new else generator[frame, j, c]
+                    normal[child, j, c] = normal[frame, j, c]
+            for c in range(r):
+                normal[child, new, c] = normal[frame, new, c] / share
+                normal[child, old, c] -= (rest / share) * normal[frame, new, c]
             alive[child] = 0
             highest = -np.inf
             for p in range(4):
@@ -422,6 +427,16 @@ def sweep(
                     child_h[j] = heights[p, j]
                     child_y[j] = points[p, j] - gain / share * normal[frame, new, j]
                 child_h[new] = share * heights[p, new] + rest * heights[p, old] - gain
+                for _ in range(_CHILD_SWEEPS):
+                    for j in range(r):
+                        inner = 0.0
+                        length = 0.0
+                        for c in range(r):
+                            inner += normal[child, j, c] * child_y[c]
+                            length += normal[child, j, c] ** 2
+                        if inner < 0.0:
+                            for c in range(r):
+                                child_y[c] -= inner / length * normal[child, j, c]
                 proved = proved_length(
                     generator[child], child_y, child_h, charge, level_here + 1, axis
                 )
@@ -442,13 +457,8 @@ def sweep(
             for j in range(r):
                 uncut[child, j] = uncut[frame, j]
                 linear[child, j] = linear[frame, j]
-                for c in range(r):
-                    normal[child, j, c] = normal[frame, j, c]
             uncut[child, new] = share * uncut[frame, new] + rest * uncut[frame, old]
             linear[child, new] = share * linear[frame, new] + rest * linear[frame, old]
-            for c in range(r):
-                normal[child, new, c] = normal[frame, new, c] / share
-                normal[child, old, c] -= (rest / share) * normal[frame, new, c]
             work += m
             for j in range(r):
                 carry[j] = 0.0

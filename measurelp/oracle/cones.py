@@ -87,7 +87,7 @@ class _ConeTree(Tree):
 
     def __init__(self, index: int, bound: float) -> None:
         super().__init__(index, bound)
-        self.top, self.slack = bound, 0.0
+        self.top, self.reach, self.total = bound, 0.0, np.zeros(0)
         self.most_open, self.most_live = _MOST_OPEN, 0
         self.ints, self.floats = np.zeros(6, np.int64), np.zeros(2)
         self.frames: tuple[NDArray[Any], ...] = ()
@@ -102,9 +102,7 @@ class _ConeTree(Tree):
             self.bound, self.is_open = 0.0, False
             return np.zeros((0, r)), np.zeros(0)
         if not self.frames:
-            self._begin(n, r)
-        reach = float(np.abs(alpha) @ np.max(np.abs(rows), axis=1, initial=0.0))
-        total = np.array([float(np.sum(alpha * rows[:, c])) for c in range(r)])
+            self._begin(rows, alpha)
         peaks, peak_values = np.empty((MAX_PEAKS, r)), np.empty(MAX_PEAKS)
         ints, floats = self.ints, self.floats
         ints[[states.NODES, states.WORK, states.N_PEAKS]] = 0
@@ -112,7 +110,7 @@ class _ConeTree(Tree):
         reason = states.GROW
         while reason == states.GROW:
             reason = kernels.sweep(
-                rows, alpha, total, reach, self.top, self.frames, self.arena_row, self.arena_v,
+                rows, alpha, self.total, self.reach, self.top, self.frames, self.arena_row, self.arena_v,
                 self.chunks, self.frontier, self.most_live, self.most_open, ints, floats,
                 goal.level, goal.tolerance, share.nodes - int(ints[states.NODES]),
                 share.work - int(ints[states.WORK]), peaks, peak_values,
@@ -123,8 +121,6 @@ class _ConeTree(Tree):
         self.nodes += int(ints[states.NODES])
         self.depth = int(ints[states.MAX_DEPTH])
         self.best = float(floats[states.BEST])
-        # Rounding of the sums that reach and total are made of (pairwise, so log n terms).
-        self.slack = 64.0 * ROUNDOFF * reach
         self.bound = min(self.bound, self._proved())
         found = int(ints[states.N_PEAKS])
         return peaks[:found], peak_values[:found]
@@ -134,7 +130,10 @@ class _ConeTree(Tree):
         arrays = (*self.frames, *self.frontier, self.arena_row, self.arena_v)
         return sum(part.nbytes for part in arrays)
 
-    def _begin(self, n: int, r: int) -> None:
+    def _begin(self, rows: NDArray[np.float64], alpha: NDArray[np.float64]) -> None:
+        n, r = rows.shape
+        self.reach = float(np.abs(alpha) @ np.max(np.abs(rows), axis=1, initial=0.0))
+        self.total = np.array([float(np.sum(alpha * rows[:, c])) for c in range(r)])
         self.ints[states.END_ROOT] = 1 << (r - 1)
         self.most_live = max(int(_MOST_BYTES) // (8 * r + 4), 8 * n)
         self.frames = (
@@ -153,7 +152,7 @@ class _ConeTree(Tree):
             self.frames, self.frontier = frames, larger_frontier(self.frontier, capacity)
         least = int(self.chunks[kernels.BUMP]) + 3 * _chunk(n)
         if least > len(self.arena_row):
-            length = max(least, len(self.arena_row) * 3 // 2)
+            length = max(least, 2 * len(self.arena_row))
             arena_v = longer(self.arena_v, length)
             self.arena_row, self.arena_v = longer(self.arena_row, length), arena_v
 
@@ -161,7 +160,9 @@ class _ConeTree(Tree):
         """The largest bound among cones that were given up, wait or are not opened yet."""
         unopened = self.ints[states.NEXT_ROOT] < self.ints[states.END_ROOT]
         waiting = self.frontier[0][open_slots(self.frontier)].max(initial=0.0)
-        known = max(float(self.floats[states.UPPER]), float(waiting)) + self.slack
+        # Rounding of the sums that reach and total are made of (pairwise, so log n terms).
+        slack = 64.0 * ROUNDOFF * self.reach
+        known = max(float(self.floats[states.UPPER]), float(waiting)) + slack
         return max(self.top, known) if unopened else known
 
     def split(self, pieces: int) -> list[Tree]:
@@ -174,7 +175,8 @@ class _ConeTree(Tree):
     def _piece(self, slots: NDArray[np.int64], pieces: int) -> Tree:
         """A tree of its own for some of the open nodes; the highest bound first."""
         piece = _ConeTree(self.index, self.top)
-        piece.best, piece.work, piece.slack = self.best, self.work, self.slack
+        piece.best, piece.work = self.best, self.work
+        piece.reach, piece.total = self.reach, self.total
         piece.ints, piece.floats = self.ints.copy(), self.floats.copy()
         piece.most_open = max(_FIRST_OPEN, self.most_open // pieces)
         piece.most_live = self.most_live // pieces

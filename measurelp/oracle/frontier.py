@@ -35,8 +35,10 @@ def larger_frontier(frontier: Frontier, capacity: int) -> Frontier:
 
 
 def longer(array: NDArray[Any], length: int) -> NDArray[Any]:
-    """The array with zeros appended."""
-    return np.concatenate([array, np.zeros((length - len(array), *array.shape[1:]), array.dtype)])
+    """The array with room appended, whose content is arbitrary."""
+    new = np.empty((length, *array.shape[1:]), array.dtype)
+    new[: len(array)] = array
+    return new
 
 
 def filled_frontier(key: NDArray[np.float64]) -> Frontier:

@@ -31,7 +31,8 @@ from measurelp.oracle.base import (
 from measurelp.oracle.workers import Workers
 from measurelp.status import Termination
 
-_POLISHED = 64  # of the points that a search met, as many are climbed for the report
+_POLISHED = 64  # as many points are climbed before and after a search at most
+_LEAST_POLISHED = 4  # and after one that met nothing above the level
 _KEPT = 8192  # and as many are remembered at most
 MAX_PEAKS = 1024  # that one share of work may hand over
 _WIDTH = 32  # trees in a turn, and as many does a large one become
@@ -126,15 +127,21 @@ def maximise_by_trees(
     n_jobs: int,
 ) -> OracleReport:
     """Climb to an incumbent, bound every slice by trees, and report."""
-    axes = np.vstack([np.eye(dual.space.rank), -np.eye(dual.space.rank)])
-    points = climbed(dual, axes if starts is None else np.vstack([axes, starts]))
+    points = np.vstack([np.eye(dual.space.rank), -np.eye(dual.space.rank)])
+    if starts is not None and len(starts):
+        norms = dual.space.norms(starts)
+        starts = starts[norms > 0.0] / norms[norms > 0.0, None]
+        points = np.vstack([points, _highest(starts, dual.values(starts), _POLISHED)])
+    points = climbed(dual, points)
     values = dual.values(points)
     with Workers(n_jobs) as workers:
         search = _Search(dual, Goal(level, tolerance), budget or Budget(), workers)
         search.remember(points, values)
         search.run(tree_types)
-    highest = np.argsort(-np.abs(search.values), kind="stable")[:_POLISHED]
-    points = climbed(dual, search.points[highest])
+    above = int(np.count_nonzero(np.abs(search.values) > level))
+    points = climbed(
+        dual, _highest(search.points, search.values, min(_POLISHED, max(_LEAST_POLISHED, above)))
+    )
     upper = min(max(search.upper, search.best), 2.0 * dual.magnitude)
     return report_from_points(
         dual, upper, points, dual.values(points), level,
@@ -177,8 +184,8 @@ class _Search:
         """Keep points, the highest if there are many, and the best value."""
         self.points, self.values = np.vstack([self.points, points]), np.append(self.values, values)
         if len(self.values) > _KEPT:
-            highest = np.argsort(-np.abs(self.values), kind="stable")[:MAX_PEAKS]
-            self.points, self.values = self.points[highest], self.values[highest]
+            self.points = _highest(self.points, self.values, MAX_PEAKS)
+            self.values = _highest(self.values, self.values, MAX_PEAKS)
         self.best = max(self.best, float(np.abs(values).max(initial=0.0)))
 
     def _push(self, tree: Tree) -> None:
@@ -260,3 +267,10 @@ class _Search:
         for tree in trees:
             for piece in tree.split(_WIDTH // count):
                 self._push(piece)
+
+
+def _highest(
+    points: NDArray[np.float64], values: NDArray[np.float64], most: int
+) -> NDArray[np.float64]:
+    """The points with the largest |values|."""
+    return np.asarray(points[np.argsort(-np.abs(values), kind="stable")[:most]])
