@@ -13,13 +13,17 @@ _TURNS = 3
 
 
 def climbed(
-    dual: DualFunction, coordinates: NDArray[np.float64], signs: NDArray[np.float64] | None = None
+    dual: DualFunction,
+    coordinates: NDArray[np.float64],
+    signs: NDArray[np.float64] | None = None,
+    *,
+    steps: int = _STEPS,
 ) -> NDArray[np.float64]:
     """Where climbing sign * eta from given coordinates (k, r) ends, in coordinates of unit norm.
 
     The sign is that of eta at the start unless ``signs`` (k,) are given.  Starts without a
     penalised part are dropped.  With a free bias, the linear part and the place of the kink
-    are improved in turn.
+    are improved in turn.  Nobody climbs more than ``steps`` steps.
     """
     norms = dual.space.norms(coordinates)
     usable = norms > 0.0
@@ -33,7 +37,7 @@ def climbed(
         return points
     if not dual.space.has_free_bias:
         points = np.ascontiguousarray(points)
-        ascend_all(*_scaled(rows, alpha), points, signs, _STEPS)
+        ascend_all(*_scaled(rows, alpha), points, signs, steps)
         return points
     return np.vstack([
         _climbed_with_bias(dual, point, sign) for point, sign in zip(points, signs, strict=True)

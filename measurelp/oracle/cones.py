@@ -135,7 +135,7 @@ class _ConeTree(Tree):
         self.reach = float(np.abs(alpha) @ np.max(np.abs(rows), axis=1, initial=0.0))
         self.total = np.array([float(np.sum(alpha * rows[:, c])) for c in range(r)])
         self.ints[states.END_ROOT] = 1 << (r - 1)
-        self.most_live = max(int(_MOST_BYTES) // (8 * r + 4), 8 * n)
+        self.most_live = max(int(_MOST_BYTES) // (8 * r + 4), 5 * n)
         self.frames = (
             np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64),
             np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros((0, r, r)), np.zeros((0, r, r)),
@@ -150,9 +150,11 @@ class _ConeTree(Tree):
             capacity = max(_FIRST_OPEN, 2 * len(self.frontier[0]))
             frames = tuple(longer(part, capacity) for part in self.frames)
             self.frames, self.frontier = frames, larger_frontier(self.frontier, capacity)
+        if self.ints[states.NEXT_ROOT] == self.ints[states.END_ROOT]:
+            n = int(self.frames[1][open_slots(self.frontier)].max())
         least = int(self.chunks[kernels.BUMP]) + 3 * _chunk(n)
         if least > len(self.arena_row):
-            length = max(least, 2 * len(self.arena_row))
+            length = max(least, len(self.arena_row) * 3 // 2)
             arena_v = longer(self.arena_v, length)
             self.arena_row, self.arena_v = longer(self.arena_row, length), arena_v
 

@@ -31,8 +31,9 @@ from measurelp.oracle.base import (
 from measurelp.oracle.workers import Workers
 from measurelp.status import Termination
 
-_POLISHED = 64  # as many points are climbed before and after a search at most
-_LEAST_POLISHED = 4  # and after one that met nothing above the level
+_STEPS = 63  # before and after a search this many points are climbed so many steps at most,
+_CLIMBING = 3e6  # fewer when their number times that of the rows is larger than this
+_LEAST_POLISHED = 4  # and as many after a search that met nothing above the level
 _KEPT = 8192  # and as many are remembered at most
 MAX_PEAKS = 1024  # that one share of work may hand over
 _WIDTH = 32  # trees in a turn, and as many does a large one become
@@ -127,21 +128,21 @@ def maximise_by_trees(
     n_jobs: int,
 ) -> OracleReport:
     """Climb to an incumbent, bound every slice by trees, and report."""
-    points = np.vstack([np.eye(dual.space.rank), -np.eye(dual.space.rank)])
-    if starts is not None and len(starts):
-        norms = dual.space.norms(starts)
-        starts = starts[norms > 0.0] / norms[norms > 0.0, None]
-        points = np.vstack([points, _highest(starts, dual.values(starts), _POLISHED)])
-    points = climbed(dual, points)
+    axes = np.vstack([np.eye(dual.space.rank), -np.eye(dual.space.rank)])
+    points = axes if starts is None else np.vstack([axes, starts])
+    norms = dual.space.norms(points)
+    points = points[norms > 0.0] / norms[norms > 0.0, None]
+    # Steps times points times rows are limited: the tree finds peaks as well.
+    steps = 1 + min(_STEPS, int(_CLIMBING / (1 + len(dual.alpha))))
+    points = climbed(dual, _highest(points, dual.values(points), steps), steps=steps)
     values = dual.values(points)
     with Workers(n_jobs) as workers:
         search = _Search(dual, Goal(level, tolerance), budget or Budget(), workers)
         search.remember(points, values)
         search.run(tree_types)
     above = int(np.count_nonzero(np.abs(search.values) > level))
-    points = climbed(
-        dual, _highest(search.points, search.values, min(_POLISHED, max(_LEAST_POLISHED, above)))
-    )
+    most = min(steps, max(_LEAST_POLISHED, above))
+    points = climbed(dual, _highest(search.points, search.values, most), steps=steps)
     upper = min(max(search.upper, search.best), 2.0 * dual.magnitude)
     return report_from_points(
         dual, upper, points, dual.values(points), level,
