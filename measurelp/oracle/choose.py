@@ -13,8 +13,10 @@ from measurelp.problem import RowSpace
 
 ORACLE_NAMES = ("auto", "angles", "cells", "cones", "signs")
 _MANY_CIRCLES = 1000  # data points, each with a circle of its own
-# Where a tree over signs of rows beat one over cones in our measurements.
-_MANY_ORTHANTS, _SOME_ORTHANTS, _FEW_ROWS = 7, 5, 200
+# Up to so many distinct rows a tree over signs of rows beat one over cones, at optima with lam
+# from 1e-3 to 1e-2 lam_max (docs/oracle.md), by the number of penalised coordinates.
+_MOST_ROWS_FOR_SIGNS = {5: 150, 6: 300}
+_SIGNS_FROM = 7
 
 
 def choose_oracle(
@@ -48,10 +50,16 @@ def choose_oracle(
     if space.n_penalized <= 2 and not (space.has_free_bias and rank > 2 and rows > _MANY_CIRCLES):
         return AngleOracle(), f"rank {rank}: the kinks are sorted around the circle"
     p = space.n_penalized
-    if p >= _MANY_ORTHANTS or (p >= _SOME_ORTHANTS and rows <= _FEW_ROWS):
-        return SignOracle(
-            n_jobs=n_jobs
-        ), f"rank {rank}, {rows} distinct rows: signs of rows are branched on"
-    return ConeOracle(
-        n_jobs=n_jobs
-    ), f"rank {rank}, {rows} distinct rows: cones are refined where needed"
+    most = _MOST_ROWS_FOR_SIGNS.get(p, 0)
+    if p >= _SIGNS_FROM or rows <= most:
+        return (
+            SignOracle(n_jobs=n_jobs),
+            f"{p} penalised coordinates, {rows} distinct rows: the tree over signs of rows, which "
+            + (f"wins from {_SIGNS_FROM} coordinates on" if p >= _SIGNS_FROM else
+               f"wins there up to about {most} rows"),
+        )  # fmt: skip
+    return (
+        ConeOracle(n_jobs=n_jobs),
+        f"{p} penalised coordinates, {rows} distinct rows: the tree over cones, which wins there"
+        + (f" from about {most} rows on" if most else ""),
+    )

@@ -178,3 +178,16 @@ def test_workers_without_joblib(monkeypatch):
     with pytest.raises(InvalidProblem, match="joblib"):
         SignOracle(n_jobs=2)
     assert SignOracle(n_jobs=1).n_jobs == 1
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "name"),
+    [
+        (100, 3, "cones"), (150, 4, "cones"), (100, 5, "signs"), (300, 5, "cones"),
+        (250, 6, "signs"), (400, 6, "cones"), (50, 10, "signs"), (100, 2, "angles"),
+    ],
+)  # fmt: skip
+def test_the_measured_choice(n, d, name):
+    oracle, why = choose_oracle("auto", gaussian(n, d).space)
+    assert oracle.name == name
+    assert str(d if d > 2 else "rank 2") in why
