@@ -163,7 +163,7 @@ def blocks(file):
 
 
 @pytest.mark.parametrize(
-    "file", ["README.md", "docs/networks.md", "docs/numbers.md", "docs/proof.md"]
+    "file", ["README.md", "docs/networks.md", "docs/numbers.md", "docs/oracle.md", "docs/proof.md"]
 )
 def test_examples_in_the_documentation_run(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
