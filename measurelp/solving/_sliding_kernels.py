@@ -644,12 +644,33 @@ def _accept(data, state, work):
         turned[k] = _turns(data, state, work, k)
         for c in range(r):
             state.weights[k, c] += work.lengths[k] * work.moves[k, c]
+        if p < r and not turned[k]:
+            _pull_kink(data, state, k)
         largest = max(largest, _length_of(state.weights[k], p))
     for k in range(count - 1, -1, -1):
         if turned[k] or _length_of(state.weights[k], p) <= 1e-12 * largest:
             remove(data, state, work, k)
         elif work.hits[k] >= 0:
             add_wall(data, state, k, work.hits[k])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _pull_kink(data, state, k):
+    """With a free bias, move a kink beyond all data to their edge; the constant joins the skip."""
+    last = data.n_penalized
+    reach = _length_of(state.weights[k], last)
+    bias = state.weights[k, last]
+    if abs(bias) <= reach:
+        return
+    _forget_walls(state, k)
+    state.weights[k, last] = reach if bias > 0.0 else -reach
+    if bias > 0.0:
+        constant = state.signs[k] * (bias - reach) * data.rows[last, 0]
+        for s in range(state.skip.shape[0]):
+            total = 0.0
+            for i in range(data.y.shape[0]):
+                total += data.skip_columns[s, i]
+            state.skip[s] += constant * total
 
 
 # -- walls ------------------------------------------------------------------------------------

@@ -24,9 +24,9 @@ from measurelp.certificate.bounds import dual_bound
 from measurelp.certificate.certificate import relative
 from measurelp.certificate.certify import DEFAULT_NODES, DualReport
 from measurelp.measure import AtomicMeasure, Skip
-from measurelp.oracle import Budget, DualFunction, Oracle
+from measurelp.oracle import Budget, DualFunction, Oracle, choose_oracle
 from measurelp.oracle.ascent import climbed
-from measurelp.problem import MeasureProblem, RowSpace
+from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.program.formulate import skip_from_coefficients
 from measurelp.solving.conic_master import ConicMaster
 from measurelp.solving.interrupts import Interrupts
@@ -47,6 +47,8 @@ _SEED = 20260101
 _FIRST_PENALTY = 1e-2
 _LEAST_PENALTY = 1e-5
 _IDLE_ROUNDS = 15
+# From so many rows on, a tenth of them is solved first, to this gap.
+_MANY_ROWS, _COARSE_GAP = 20_000, 1e-3
 _FINE = 1e-3  # of the gap asked for: how finely the oracle looks, which hardly costs more
 # Sliding is given up after so many rounds without headway, or calls that did not converge.
 _PATIENCE, _MOST_FAILURES = 8, 2
@@ -156,9 +158,28 @@ class CellGeneration:
 
     # -- the loop -----------------------------------------------------------------------
 
+    def _coarse_start(self) -> AtomicMeasure:
+        """The solution for a tenth of the data, to a coarse gap."""
+        problem = self.problem
+        chosen = np.sort(self.rng.choice(problem.n, problem.n // 10, replace=False))
+        coarse = replace(
+            problem,
+            X=problem.X[chosen],
+            y=problem.y[chosen],
+            lam=problem.lam * len(chosen) / problem.n,
+        )
+        space = row_space(coarse)
+        oracle, why = choose_oracle(None, space)
+        run = replace(
+            self, problem=coarse, space=space, oracle=oracle, tol_gap=_COARSE_GAP, callback=None
+        )
+        return run.solution(None, why).measure
+
     def _begin(self, first: AtomicMeasure | None) -> None:
         """Put the first cells in play."""
         problem, training = self.problem, self.training
+        if first is None and problem.n >= _MANY_ROWS and isinstance(self.master, SlidingMaster):
+            first = self._coarse_start()
         zero = Neurons(
             np.zeros((0, self.space.rank)), np.zeros(0), np.zeros(training.skip_columns.shape[1])
         )

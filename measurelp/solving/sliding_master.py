@@ -16,6 +16,7 @@ from measurelp.solving.sliding import Slider
 _TIGHT = 1e-12
 _LOOSE_STEPS, _TIGHT_STEPS = 40, 100  # a coordinate: walls are found a few at a time
 STATIONARY = 1e-8
+_FAR = 0.1  # while directions keep coming; over very many rows the last digits take many steps
 _SWEEPS = 200
 
 
@@ -75,7 +76,8 @@ class SlidingMaster:
         if slid.steps == 0:  # new directions bring so little that it is within the tolerance
             self.loose = max(1e-3 * self.loose, _TIGHT)
         self.neurons = self.training.without_far_kinks(slid.neurons)
-        self.failures += not slid.error <= max(tolerance, STATIONARY)
+        far = STATIONARY if tolerance == _TIGHT else _FAR
+        self.failures += slid.stuck or not slid.error <= far
         return Solved(
             self.neurons, target - self.training.fit(self.neurons),
             is_settled=slid.error <= STATIONARY, is_stationary=slid.error <= STATIONARY,

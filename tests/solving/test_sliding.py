@@ -8,7 +8,7 @@ import measurelp as mlp
 from measurelp.certificate import skip_basis
 from measurelp.problem import row_space
 from measurelp.solving import _sliding_kernels as kernels
-from measurelp.solving import sliding
+from measurelp.solving import cell_generation, sliding
 from measurelp.solving.neurons import Neurons, Training
 from measurelp.solving.sliding import Slider
 from measurelp.solving.sliding_master import SlidingMaster
@@ -260,3 +260,46 @@ def test_master_keeps_only_useful_directions():
     zero = Neurons(np.zeros((0, 3)), np.zeros(0), np.zeros(0))
     assert len(solved.neurons) < 12
     assert training.objective(solved.neurons) <= training.objective(zero)
+
+
+@pytest.mark.parametrize("skip", ["constant", "affine"])
+def test_a_unit_that_becomes_constant_joins_the_skip(skip):
+    """With a free bias a neuron may lose its linear part and keep its bias: that costs nothing."""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        n, d = int(rng.integers(6, 14)), int(rng.integers(1, 6))
+        X, y = rng.standard_normal((n, d)), rng.standard_normal(n)
+        largest = mlp.lam_max(mlp.MeasureProblem(X, y, lam=1.0, bias="free", skip=skip))
+        if largest > 1e-9:
+            problem = mlp.MeasureProblem(X, y, lam=0.05 * largest, bias="free", skip=skip)
+            solution = mlp.solve(problem)
+            assert solution.certificate.verdict is mlp.Verdict.OPTIMAL
+
+
+def test_many_rows_start_from_some(monkeypatch):
+    """The answer is that of the whole data, whatever a tenth of it says."""
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((400, 2))
+    y = np.maximum(X @ rng.standard_normal((2, 3)), 0.0).sum(axis=1) + 0.1 * rng.standard_normal(
+        400
+    )
+    for bias, skip in SETTINGS:
+        problem = mlp.MeasureProblem(X, y, lam=2.0, bias=bias, skip=skip)
+        whole = mlp.solve(problem)
+        monkeypatch.setattr(cell_generation, "_MANY_ROWS", 400)
+        coarse = cell_generation.CellGeneration._coarse_start
+        starts = []
+
+        def noted(run, coarse=coarse, starts=starts):
+            starts.append(coarse(run))
+            return starts[-1]
+
+        monkeypatch.setattr(cell_generation.CellGeneration, "_coarse_start", noted)
+        fast = mlp.solve(problem)
+        monkeypatch.undo()
+        assert len(starts) == 1
+        assert len(starts[0]) > 0
+        assert fast.certificate.verdict is whole.certificate.verdict is mlp.Verdict.OPTIMAL
+        assert fast.certificate.primal_value == pytest.approx(
+            whole.certificate.primal_value, rel=3e-6
+        )
