@@ -25,11 +25,11 @@ from measurelp.network.balance import (
 )
 from measurelp.network.candidates import network_from_candidate
 from measurelp.network.chain import ReluChain, chain_from_network, network_from_chain
-from measurelp.network.compress_layer import CompressedLayer, compress_layer
-from measurelp.network.compress_model import CompressedModel, LayerReport, compress
 from measurelp.network.conversion import measure_from_network, network_from_measure
 from measurelp.network.files import check_new_folder, read_folder, write_folder
 from measurelp.network.input_scaler import InputScaler
+from measurelp.network.layer_compression import CompressedLayer, compress_layer
+from measurelp.network.model_compression import CompressedModel, LayerReport, compress
 from measurelp.network.model_files import check_chain_path, load_chain, save_chain
 from measurelp.network.pruning import PrunedLayer, prune_layer, prune_network
 from measurelp.network.relu_network import ReluNetwork

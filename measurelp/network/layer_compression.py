@@ -153,7 +153,8 @@ def compress_layer(
         raise InvalidProblem(f"lam: expected a number >= 0 or None, found {lam!r}.")
     lam = float(lam) if lam else None
     omega = _costs(costs, K)
-    Phi = Phi / omega[:, None]
+    if costs is not None:
+        Phi = Phi / omega[:, None]
     deadline = math.inf if time_limit is None else begin + time_limit
     with threadpool_limits(1, user_api="blas"):
         layer = reduce_layer(Phi, Psi)

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from measurelp.errors import InvalidProblem
 from measurelp.network._torch_graph import is_torch_module
 from measurelp.network.chain import ReluChain, chain_from_network, network_from_chain
-from measurelp.network.compress_layer import CompressedLayer, certified_layer, layer_point
+from measurelp.network.layer_compression import CompressedLayer, certified_layer, layer_point
 from measurelp.network.layer_lasso import LayerPoint, ReducedLayer, reduce_layer
 from measurelp.network.relu_network import ReluNetwork
 
@@ -191,9 +191,10 @@ def layer_within(
     with threadpool_limits(1, user_api="blas"):
         layer = reduce_layer(Phi, Psi)
         whole = float(np.linalg.norm(Psi))
-        lam = None
+        lam, top = None, 0.0
         if tol > 0.0 and layer.output_rank:
-            lam = _largest_lam(layer, tol * whole, refit)
+            top = _lam_max(layer)
+            lam = _largest_lam(layer, top, tol * whole, refit)
         while True:
             point = layer_point(layer, lam, tol=tol_gap)
             done = certified_layer(
@@ -204,17 +205,22 @@ def layer_within(
             if error <= tol or lam is None:
                 return done, output, error
             # Found at a coarse gap: a little less lam does it.
-            lam = 0.8 * lam if lam > _SMALLEST * layer.penalised(1.0).lam_max else None
+            lam = 0.8 * lam if lam > _SMALLEST * top else None
 
 
-def _largest_lam(layer: ReducedLayer, allowed: float, refit: bool) -> float | None:
+def _lam_max(layer: ReducedLayer) -> float:
+    """The least lam for which no feature is used, in the units of the data."""
+    unit = layer.penalised(1.0)
+    assert unit.lam is not None
+    return unit.lam_max / unit.lam
+
+
+def _largest_lam(layer: ReducedLayer, top: float, allowed: float, refit: bool) -> float | None:
     """The largest lam whose minimiser misses the outputs by at most ``allowed``; None: exact.
 
     Down from lam_max by a factor of 4 a step until it fits, then bisection of that step in the
     logarithm, each solve from the one before.
     """
-    unit = layer.penalised(1.0)
-    top = unit.lam_max / unit.lam if unit.lam else 0.0
     if layer.outside > allowed:
         return None
     point: LayerPoint | None = None

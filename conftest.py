@@ -1,0 +1,7 @@
+"""Examples in docstrings are tested everywhere but in modules that need a missing package."""
+
+import importlib.util
+
+collect_ignore = []
+if importlib.util.find_spec("torch") is None:
+    collect_ignore += ["measurelp/network/_torch_layers.py", "measurelp/network/_torch_modules.py"]
