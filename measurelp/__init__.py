@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         iter_cells,
     )
     from measurelp.backends import cvxpy_from_problem
-    from measurelp.certificate import Certificate, certify
+    from measurelp.certificate import Certificate
     from measurelp.cli.machine import info
     from measurelp.deep import LayerCertificate, LayerCertificates, certify_layers
     from measurelp.dictionary import Dictionary
@@ -71,8 +71,16 @@ if TYPE_CHECKING:
         torch_from_network,
     )
     from measurelp.problem import Interpolation, L2Ball, MeasureProblem, ReLU, Squared
-    from measurelp.solving import Solution, lam_max, load_solution, solve
-    from measurelp.status import PointKind, Scope, Termination, Verdict
+    from measurelp.solving import (
+        Diagnosis,
+        Solution,
+        certify,
+        diagnose,
+        lam_max,
+        load_solution,
+        solve,
+    )
+    from measurelp.status import PointKind, Scope, Standing, Termination, Verdict
 
 _HOMES = {
     "measurelp.problem": (
@@ -95,9 +103,11 @@ _HOMES = {
         "torch_from_chain", "torch_from_network",
     ),
     "measurelp.deep": ("LayerCertificate", "LayerCertificates", "certify_layers"),
-    "measurelp.certificate": ("Certificate", "certify"),
-    "measurelp.solving": ("Solution", "lam_max", "load_solution", "solve"),
-    "measurelp.status": ("PointKind", "Scope", "Termination", "Verdict"),
+    "measurelp.certificate": ("Certificate",),
+    "measurelp.solving": (
+        "Diagnosis", "Solution", "certify", "diagnose", "lam_max", "load_solution", "solve",
+    ),
+    "measurelp.status": ("PointKind", "Scope", "Standing", "Termination", "Verdict"),
     "measurelp.errors": (
         "BackendError", "BudgetExceeded", "InvalidFile", "InvalidProblem", "MeasurelpError",
         "MissingDependency",
@@ -108,14 +118,14 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Arrangement", "AtomicMeasure", "BackendError", "BalanceReport", "BudgetExceeded", "Cells",
-    "Certificate", "Dictionary", "InputScaler", "Interpolation", "InvalidFile",
+    "Certificate", "Diagnosis", "Dictionary", "InputScaler", "Interpolation", "InvalidFile",
     "InvalidProblem", "L2Ball", "LayerCertificate", "LayerCertificates", "MeasureProblem",
     "MeasurelpError", "MissingDependency", "PointKind", "ReLU", "ReluChain", "ReluNetwork",
-    "Scope", "Skip", "Solution", "Squared", "Termination", "Verdict", "__version__",
+    "Scope", "Skip", "Solution", "Squared", "Standing", "Termination", "Verdict", "__version__",
     "balance_report", "certify", "certify_layers", "chain_from_network", "chain_from_onnx",
     "chain_from_safetensors", "chain_from_state_dict", "chain_from_torch", "compress",
-    "compress_layer", "count_cells", "cvxpy_from_problem", "enumerate_cells", "info",
-    "iter_cells", "lam_max", "load_network", "load_scaler", "load_solution",
+    "compress_layer", "count_cells", "cvxpy_from_problem", "diagnose", "enumerate_cells",
+    "info", "iter_cells", "lam_max", "load_network", "load_scaler", "load_solution",
     "measure_from_network", "network_from_chain", "network_from_measure", "network_from_onnx",
     "network_from_safetensors", "network_from_sklearn", "network_from_state_dict",
     "network_from_torch", "onnx_from_network", "prune_network", "rebalance",

@@ -39,6 +39,15 @@ class Verdict(Enum):
     UNVERIFIED = "no proof over all of weight space was made"
 
 
+class Standing(Enum):
+    """Where a trained network stands in its landscape."""
+
+    OPTIMAL = "globally optimal within the stated gap"
+    SPURIOUS = "stationary on its own cells, but a better network has neurons in other cells"
+    UNFINISHED = "not stationary: moving its neurons within their cells lowers the objective"
+    UNDECIDED = "not proved optimal, and no better network was found"
+
+
 class Scope(Enum):
     """How much of weight space a set of cells or an oracle's report covers."""
 

@@ -3,13 +3,16 @@
 from measurelp.certificate.bounds import evaluate, skip_basis, without_skip
 from measurelp.certificate.certificate import Certificate, Improvement
 from measurelp.certificate.certify import (
+    candidate_measure,
     certificate_from_reports,
     certify,
     infeasible_certificate,
+    report_from_certificate,
 )
 from measurelp.certificate.feasibility import interpolation_obstacle
 
 __all__ = [
-    "Certificate", "Improvement", "certificate_from_reports", "certify", "evaluate", "infeasible_certificate",
-    "interpolation_obstacle", "skip_basis", "without_skip",
+    "Certificate", "Improvement", "candidate_measure", "certificate_from_reports", "certify",
+    "evaluate", "infeasible_certificate", "interpolation_obstacle", "report_from_certificate",
+    "skip_basis", "without_skip",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ from measurelp.measure import AtomicMeasure
 from measurelp.network import ReluNetwork, measure_from_network, network_from_candidate
 from measurelp.oracle import Budget, DualFunction, Oracle, OracleReport, choose_oracle
 from measurelp.problem import Interpolation, MeasureProblem, RowSpace, row_space
-from measurelp.status import Scope, Verdict
+from measurelp.status import Scope, Termination, Verdict
 
 DEFAULT_NODES = 3_000_000
 DualReport = tuple[NDArray[np.float64], OracleReport]
@@ -39,51 +39,10 @@ def certify(
     space: RowSpace | None = None,
     budget: Budget | None = None,
 ) -> Certificate:
-    r"""Prove or refute that a measure or a network is a global optimum of ``problem``.
+    r"""The certificate of a candidate from its own residual and from ``dual``.
 
-    The candidate's objective P is recomputed.  Its residual alpha (or ``dual``) defines
-    :math:`\eta(w) = \sum_i\alpha_i\langle\tilde x_i,w\rangle_+`; an oracle bounds
-    :math:`\sup|\eta|\le S` over the whole ball, and :math:`s\alpha` with
-    :math:`s\le\lambda/S` is dual feasible, so D, its dual objective, bounds every measure's
-    objective from below.
-
-    Parameters
-    ----------
-    problem : MeasureProblem
-    candidate : AtomicMeasure, ReluNetwork, torch.nn.Module or scikit-learn MLP
-        Atoms need not have unit norm.  A network's output bias and skip must fit
-        ``problem.skip``.  A module must be Linear, ReLU, Linear
-        (:func:`measurelp.network_from_torch`), an MLP fitted with one hidden ReLU layer.
-    dual : (n,) array_like, optional
-        A dual vector to try beside the one that the candidate's fit gives; the better
-        bound counts.
-    tol_gap : float
-        Relative gap up to which the verdict is OPTIMAL.
-    oracle : {"auto", "angles", "cells", "cones", "signs"} or Oracle, optional
-        How the supremum is bounded.
-    space : RowSpace, optional
-        ``row_space(problem)``, to save computing it again.
-    budget : Budget, optional
-        Time and nodes for the oracle; what is left open makes the bracket wider.
-
-    Returns
-    -------
-    Certificate
-        OPTIMAL: the relative gap is proved to be at most ``tol_gap``.  REFUTED: adding
-        ``improvement`` lowers the recomputed objective.  BRACKETED: neither.  UNVERIFIED:
-        the oracle covered only a sample.
-
-    Notes
-    -----
-    What it does not prove: that the candidate is unique, or anything about other data.
-
-    Examples
-    --------
-    >>> import numpy as np, measurelp as mlp
-    >>> problem = mlp.MeasureProblem([[3.0, 4.0]], [2.0], lam=0.5, bias="none")
-    >>> mu = mlp.AtomicMeasure(np.array([[0.6, 0.8]]), np.array([0.38]))
-    >>> mlp.certify(problem, mu).verdict.name
-    'OPTIMAL'
+    Arguments and verdicts are those of :func:`measurelp.certify`, which also looks for a
+    better dual vector where these two do not suffice.
     """
     measure = candidate_measure(problem, candidate)
     space = row_space(problem) if space is None else space
@@ -116,9 +75,19 @@ def certify(
 
 
 def certificate_from_reports(
-    problem: MeasureProblem, current: Evaluation, reports: list[DualReport], *, tol_gap: float
+    problem: MeasureProblem,
+    current: Evaluation,
+    reports: list[DualReport],
+    *,
+    tol_gap: float,
+    directions: NDArray[np.float64] | None = None,
 ) -> Certificate:
-    """The certificate that the best of some dual vectors with their oracle reports gives."""
+    """The certificate that the best of some dual vectors with their oracle reports gives.
+
+    A neuron that lowers the objective is looked for at the reports' witnesses, at the atoms
+    and at the unit weights ``directions`` (q, d').  At the atoms of a better measure with the
+    same skip one is found, because the objective is convex in the measure.
+    """
     best: tuple[float, float, NDArray[np.float64], OracleReport] | None = None
     for alpha, report in reports:
         value, scale = -math.inf, 1.0
@@ -141,6 +110,8 @@ def certificate_from_reports(
         verdict = Verdict.BRACKETED
     if verdict is not Verdict.OPTIMAL:
         witnesses = np.array([report.witness for _, report in reports])
+        if directions is not None:
+            witnesses = np.vstack([witnesses, directions])
         improvement = best_improvement(problem, current, witnesses)
         if improvement is not None and improvement.objective < current.objective * (1.0 - 1e-13):
             verdict = Verdict.REFUTED
@@ -151,6 +122,16 @@ def certificate_from_reports(
         relative_gap=relative_gap, sup=(report.lower, report.upper), limit=problem.lam,
         scope=report.scope, witness=report.witness, improvement=improvement, dual=alpha,
         tol_gap=tol_gap, message=_sentence(problem, current, verdict, relative_gap, report),
+    )  # fmt: skip
+
+
+def report_from_certificate(certificate: Certificate) -> DualReport:
+    """A certificate's dual vector with the bracket that was proved for it."""
+    lower, upper = certificate.sup
+    assert certificate.witness is not None
+    return certificate.dual, OracleReport(
+        lower=lower, upper=upper, witness=certificate.witness, peaks=np.zeros((0, 0)),
+        peak_values=np.zeros(0), scope=certificate.scope, termination=Termination.CONVERGED,
     )  # fmt: skip
 
 

@@ -196,6 +196,8 @@ class CellGeneration:
             if first.skip is not None and len(skip):
                 skip = np.append(first.skip.linear, first.skip.constant)[-len(skip) :]
             known = Neurons(weights, np.sign(first.masses), skip)
+            if len(known) > problem.n:
+                known = pruned(training, known)
             self._offer(known)
             self.master.begin(known)
         alpha = without_skip(problem.y, self.basis)
