@@ -219,9 +219,11 @@ def _standing(
 
 def _network(problem: MeasureProblem, candidate: Any) -> ReluNetwork:
     """The candidate as a network with one output whose biases count as the problem says."""
+    network: ReluNetwork | None
     if isinstance(candidate, AtomicMeasure):
-        return network_from_measure(candidate_measure(problem, candidate), bias=problem.bias)
-    network = network_from_candidate(candidate)
+        network = network_from_measure(candidate_measure(problem, candidate), bias=problem.bias)
+    else:
+        network = network_from_candidate(candidate)
     if network is None:
         raise InvalidProblem(
             "network: expected a ReluNetwork, an AtomicMeasure, a torch.nn.Module or a fitted MLP "
