@@ -75,7 +75,10 @@ class SlidingMaster:
         )  # fmt: skip
         if slid.steps == 0:  # new directions bring so little that it is within the tolerance
             self.loose = max(1e-3 * self.loose, _TIGHT)
-        self.neurons = self.training.without_far_kinks(slid.neurons)
+        if slid.neurons.is_finite:
+            self.neurons = self.training.without_far_kinks(slid.neurons)
+        else:
+            self.failures += 1
         far = STATIONARY if tolerance == _TIGHT else _FAR
         self.failures += slid.stuck or not slid.error <= far
         return Solved(
