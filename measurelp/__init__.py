@@ -70,7 +70,14 @@ if TYPE_CHECKING:
         torch_from_chain,
         torch_from_network,
     )
-    from measurelp.problem import Interpolation, L2Ball, MeasureProblem, ReLU, Squared
+    from measurelp.problem import (
+        Interpolation,
+        L2Ball,
+        MeasureProblem,
+        ReLU,
+        Squared,
+        lam_from_weight_decay,
+    )
     from measurelp.solving import (
         Diagnosis,
         Solution,
@@ -84,7 +91,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "measurelp.problem": (
-        "Interpolation", "L2Ball", "MeasureProblem", "ReLU", "Squared",
+        "Interpolation", "L2Ball", "MeasureProblem", "ReLU", "Squared", "lam_from_weight_decay",
     ),
     "measurelp.arrangement": (
         "Arrangement", "Cells", "count_cells", "enumerate_cells", "iter_cells",
@@ -125,12 +132,12 @@ __all__ = [
     "balance_report", "certify", "certify_layers", "chain_from_network", "chain_from_onnx",
     "chain_from_safetensors", "chain_from_state_dict", "chain_from_torch", "compress",
     "compress_layer", "count_cells", "cvxpy_from_problem", "diagnose", "enumerate_cells",
-    "info", "iter_cells", "lam_max", "load_network", "load_scaler", "load_solution",
-    "measure_from_network", "network_from_chain", "network_from_measure", "network_from_onnx",
-    "network_from_safetensors", "network_from_sklearn", "network_from_state_dict",
-    "network_from_torch", "onnx_from_network", "prune_network", "rebalance",
-    "safetensors_from_network", "share_neurons", "sharing_radius", "sklearn_from_network",
-    "solve", "torch_from_chain", "torch_from_network",
+    "info", "iter_cells", "lam_from_weight_decay", "lam_max", "load_network", "load_scaler",
+    "load_solution", "measure_from_network", "network_from_chain", "network_from_measure",
+    "network_from_onnx", "network_from_safetensors", "network_from_sklearn",
+    "network_from_state_dict", "network_from_torch", "onnx_from_network", "prune_network",
+    "rebalance", "safetensors_from_network", "share_neurons", "sharing_radius",
+    "sklearn_from_network", "solve", "torch_from_chain", "torch_from_network",
 ]  # fmt: skip
 
 

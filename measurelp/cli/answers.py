@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from measurelp.certificate import Certificate
     from measurelp.cli.request import Stated
+    from measurelp.solving import Diagnosis
 
 _BIAS = {
     "penalized": "penalised bias",
@@ -89,6 +90,45 @@ def certificate_lines(certificate: Certificate) -> list[tuple[str, str]]:
             f"objective to {better.objective:.12g}"
         )
         rows.append(("better", words))
+    return rows
+
+
+_REMEDIES = (
+    ("as trained", "as_trained", "with the weights as they are: half the sum of their squares"),
+    ("rebalanced", "rebalanced", "after rescaling neurons"),
+    ("merged", "merged", "after merging neurons that can share"),
+    ("pruned", "pruned", "after pruning to independent neurons"),
+    ("within cells", "within_cells", "at best by moving neurons within their cells"),
+    ("best known", "best", "of the best network found"),
+)
+
+
+def diagnosis_facts(diagnosis: Diagnosis) -> dict[str, Any]:
+    """The diagnosis without its certificate as JSON data."""
+    lower, upper = diagnosis.suboptimality
+    return {
+        "standing": diagnosis.standing.name,
+        "suboptimality_percent": [number(lower), number(upper)],
+        "is_balanced": diagnosis.is_balanced,
+        "is_stationary": diagnosis.is_stationary,
+        "imbalance": number(diagnosis.imbalance),
+        **{field: number(getattr(diagnosis, field)) for _, field, _ in _REMEDIES},
+        "merged_width": diagnosis.merged_width,
+        "pruned_width": diagnosis.pruned_width,
+    }
+
+
+def diagnosis_lines(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+    """The rows of the table that say why a network is not optimal."""
+    lower, upper = diagnosis.suboptimality
+    rows = [
+        ("standing", f"{diagnosis.standing.name}: {diagnosis.standing.value}"),
+        ("suboptimal", f"the optimum is {lower:.4g} to {upper:.4g} % below, proved"),
+    ]
+    for name, field, words in _REMEDIES:
+        value = getattr(diagnosis, field)
+        if math.isfinite(value):
+            rows.append((name, f"{value:.12g} {words}"))
     return rows
 
 

@@ -10,15 +10,30 @@ import click
 
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
-from measurelp.cli.request import Request, check_positive, problem_options, state_problem
+from measurelp.cli.request import (
+    Request,
+    check_positive,
+    decay_options,
+    problem_options,
+    state_problem,
+)
 
 
 @click.command("certify", short_help="Prove or refute that a network is globally optimal.")
 @click.argument("network", type=click.Path())
 @click.argument("file", type=click.Path())
 @problem_options
+@decay_options
 @click.option("--tol", type=float, default=1e-6, show_default=True, help="Relative gap to prove.")
 @click.option("--oracle", help="How the dual function is maximised; chosen by size if left out.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="Limit on restricted programs in the search for a better dual vector.",
+)
+@click.option("--diagnose", "wants_diagnosis", is_flag=True, help="Say why it is not optimal.")
 @click.option(
     "--proof",
     metavar="FILE",
@@ -33,6 +48,8 @@ def command(
     file: str,
     tol: float,
     oracle: str | None,
+    rounds: int,
+    wants_diagnosis: bool,
     proof: str | None,
     as_json: bool,
     **options: Any,
@@ -40,14 +57,24 @@ def command(
     """Certify NETWORK on FILE, a CSV.
 
     NETWORK is a folder saved by solve, whose target, features, scaling, lam and model hold
-    unless other ones are given, or an .npz with the arrays hidden_weights (k, d), hidden_bias
-    (k,), output_weights (k,), output_bias () and optionally skip_linear (d,).
+    unless other ones are given; or one hidden layer of ReLUs as an .onnx file, a .safetensors,
+    .pt or .pth file with the weights of two layers (the ReLU is then taken on trust), or an .npz
+    with the arrays hidden_weights (k, d), hidden_bias (k,), output_weights (k,), output_bias () and
+    optionally skip_linear (d,). Nothing in a file is executed.
 
     \b
-    Example:
+    Examples:
       measurelp certify run examples/diabetes.csv
+      measurelp certify net.pt data.csv --target y --weight-decay 1e-3 --diagnose
     """
-    from measurelp.cli.answers import certificate_facts, certificate_lines, problem_lines, table
+    from measurelp.cli.answers import (
+        certificate_facts,
+        certificate_lines,
+        diagnosis_facts,
+        diagnosis_lines,
+        problem_lines,
+        table,
+    )
     from measurelp.network import load_network, measure_from_network, read_folder
 
     request = Request.from_options(**options)
@@ -66,9 +93,16 @@ def command(
     if dual is not None and dual.shape != stated.problem.y.shape:
         dual = None
     measure_from_network(candidate, stated.problem)  # refuse what is no candidate, in its words
-    from measurelp.certificate import certify
+    from measurelp.solving import certify, diagnose
 
-    certificate = certify(stated.problem, candidate, dual=dual, tol_gap=tol, oracle=oracle)
+    options_of_certify: dict[str, Any] = {"tol_gap": tol, "oracle": oracle}
+    certificate = certify(stated.problem, candidate, dual=dual, rounds=rounds, **options_of_certify)
+    diagnosis = None
+    if wants_diagnosis:
+        diagnosis = diagnose(stated.problem, candidate, rounds=rounds, **options_of_certify)
+        certificate = certificate if certificate.is_optimal else diagnosis.certificate
+    elif dual is not None and not certificate.is_optimal:  # what was stored may be of another lam
+        certificate = certify(stated.problem, candidate, rounds=rounds, **options_of_certify)
     code = exit_from_outcome(certificate.verdict)
     written = None
     if proof is not None and code is Exit.CERTIFIED:
@@ -83,6 +117,7 @@ def command(
             "problem": stated.facts(),
             **certificate_facts(certificate),
             "neurons": candidate.width,
+            "diagnosis": None if diagnosis is None else diagnosis_facts(diagnosis),
             "proof": None if written is None else {
                 "file": str(written.path), "gap": written.gap, "misfit": written.misfit,
                 "data_sha256": written.data_sha256, "bytes": written.size,
@@ -95,6 +130,7 @@ def command(
             ("network", f"{network}, {candidate.width} neurons"),
             *problem_lines(stated),
             *certificate_lines(certificate),
+            *([] if diagnosis is None else diagnosis_lines(diagnosis)),
         ]
         if written is not None:
             rows.append(("proof", f"{proof}, {written.size} bytes; gap {written.gap:.4g}"))

@@ -13,7 +13,7 @@ from measurelp.errors import InvalidFile, InvalidProblem
 
 if TYPE_CHECKING:
     from measurelp.network import InputScaler
-    from measurelp.problem import MeasureProblem
+    from measurelp.problem import MeasureProblem, TrainedLoss, TrainedPenalty
     from measurelp.problem.measure_problem import Bias, Skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -53,6 +53,31 @@ def problem_options(command: Command) -> Command:
     return command
 
 
+_DECAY_OPTIONS = (
+    click.option(
+        "--weight-decay", type=float, metavar="A",
+        help="In place of --lam: what the training's weight decay was.",
+    ),
+    click.option(
+        "--trained-loss", default="mean", show_default=True,
+        type=click.Choice(["mean", "sum", "half_mean", "half_sum"]),
+        help="For --weight-decay: the squared errors' mean or sum, or half of it.",
+    ),
+    click.option(
+        "--trained-penalty", default="half_squares", show_default=True,
+        type=click.Choice(["half_squares", "squares", "path_norm", "half_mean_squares"]),
+        help="For --weight-decay: what it multiplied; torch's optimisers: half_squares.",
+    ),
+)  # fmt: skip
+
+
+def decay_options(command: Command) -> Command:
+    """Add the options that say lam in the words of a training."""
+    for option in reversed(_DECAY_OPTIONS):
+        command = option(command)
+    return command
+
+
 @dataclass(frozen=True)
 class Request:
     """What was asked on the command line, or was stored with a solution; None: not said."""
@@ -61,6 +86,9 @@ class Request:
     features: tuple[str, ...] | None = None
     lam: float | None = None
     lam_ratio: float | None = None
+    weight_decay: float | None = None
+    trained_loss: str = "mean"
+    trained_penalty: str = "half_squares"
     standardize: bool = False
     bias: str | None = None
     skip: str | None = None
@@ -76,15 +104,29 @@ class Request:
 
         names = None if features is None else tuple(split_names("--features", features))
         request = cls(features=names, **options)
-        if request.lam is not None and request.lam_ratio is not None:
-            raise click.UsageError("--lam and --lam-ratio exclude each other; pass one of them.")
-        if request.loss == "interpolation" and not (
-            request.lam is None and request.lam_ratio is None
-        ):
+        given = [
+            option
+            for option, value in (
+                ("--lam", request.lam), ("--lam-ratio", request.lam_ratio),
+                ("--weight-decay", request.weight_decay),
+            )
+            if value is not None
+        ]  # fmt: skip
+        if len(given) > 1:
+            raise click.UsageError(f"{' and '.join(given)} exclude each other; pass one of them.")
+        if request.loss == "interpolation" and given:
             raise click.UsageError("lam does not enter --loss interpolation; leave it out.")
-        for option, value in (("--lam", request.lam), ("--lam-ratio", request.lam_ratio)):
+        for option, value in (
+            ("--lam", request.lam), ("--lam-ratio", request.lam_ratio),
+            ("--weight-decay", request.weight_decay),
+        ):  # fmt: skip
             check_positive(option, value)
         return request
+
+    @property
+    def says_lam(self) -> bool:
+        """Whether lam was said in one of the three ways."""
+        return not (self.lam is self.lam_ratio is self.weight_decay is None)
 
     def completed_by(self, stored: Mapping[str, Any], *, name: str) -> Request:
         """What was not said, taken from the request stored in the folder ``name``.
@@ -102,8 +144,7 @@ class Request:
         for field in ("target", "bias", "skip", "loss"):
             if getattr(request, field) is None and isinstance(stored.get(field), str):
                 request = replace(request, **{field: stored[field]})
-        wants_lam = request.lam is None and request.lam_ratio is None
-        if wants_lam and request.loss != "interpolation":
+        if not request.says_lam and request.loss != "interpolation":
             lam = stored.get("lam")
             request = replace(request, lam=lam if isinstance(lam, float) else None)
         if features is not None and request.features == tuple(features):
@@ -176,12 +217,12 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
     """
     from measurelp.cli.data import read_table
     from measurelp.network import InputScaler
-    from measurelp.problem import LOSSES, MeasureProblem
+    from measurelp.problem import LOSSES, MeasureProblem, lam_from_weight_decay
 
     if request.target is None:
         raise InvalidProblem("--target: missing; name the column to predict.")
     loss = LOSSES[request.loss or "squared"]()
-    if not loss.is_hard_constraint and request.lam is None and request.lam_ratio is None:
+    if not loss.is_hard_constraint and not request.says_lam:
         raise InvalidProblem("--lam: missing; pass --lam L, or --lam-ratio R for R times lam_max.")
     table = read_table(path, header=request.header, delimiter=request.delimiter)
     table.position(request.target, option="--target")
@@ -207,6 +248,11 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
     lam = request.lam
     if request.lam_ratio is not None:
         lam = 1.0
+    if request.weight_decay is not None:
+        lam = lam_from_weight_decay(
+            request.weight_decay, n=len(y), loss=cast("TrainedLoss", request.trained_loss),
+            penalty=cast("TrainedPenalty", request.trained_penalty),
+        )  # fmt: skip
     problem = MeasureProblem(
         X, y, lam=lam, loss=loss,
         bias=cast("Bias", request.bias or "penalized"), skip=cast("Skip", request.skip or "none"),

@@ -1,9 +1,9 @@
-"""Weights of a network as plain arrays: in a saved folder, or in an npz from anywhere."""
+"""Networks with one hidden layer in saved folders and in files from anywhere."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -11,11 +11,20 @@ from numpy.typing import NDArray
 
 from measurelp.errors import InvalidFile, InvalidProblem
 from measurelp.measure import Skip
+from measurelp.network._onnx import network_from_onnx
+from measurelp.network._safetensors import network_from_safetensors
+from measurelp.network._torch import network_from_state_dict
 from measurelp.network.files import arrays_from_npz, read_file, read_folder
 from measurelp.network.input_scaler import InputScaler
 from measurelp.network.relu_network import ReluNetwork
 from measurelp.problem.measure_problem import Bias
 
+_READERS: dict[str, Callable[[Any], ReluNetwork]] = {
+    ".onnx": network_from_onnx,
+    ".safetensors": network_from_safetensors,
+    ".pt": network_from_state_dict,
+    ".pth": network_from_state_dict,
+}
 _NEEDED = ("hidden_weights", "output_weights")
 
 
@@ -80,24 +89,29 @@ def network_from_parts(
 
 
 def load_network(path: str | os.PathLike[str]) -> ReluNetwork:
-    """Read a network from a folder saved by measurelp or from an npz of weights.
+    """Read a network with one hidden layer from a folder or a file, by its ending.
 
     Parameters
     ----------
     path
         A folder saved by :meth:`ReluNetwork.save` or :meth:`Solution.save`, or an ``.npz`` file
         with the arrays hidden_weights (k, d), hidden_bias (k,), output_weights (k,) or (k, c),
-        output_bias () or (c,) and optionally skip_linear (d,) or (d, c).  An npz does not say whether the hidden
-        bias is penalised; the problem that the network is held against does.
+        output_bias () or (c,) and optionally skip_linear (d,) or (d, c); or ``.onnx``, or
+        ``.safetensors``, ``.pt`` or ``.pth`` with the weights of two layers (that there is a ReLU
+        between them is taken on trust).  No file is executed.  None of them but a folder says
+        whether the hidden bias is penalised; the problem that the network is held against does.
 
     Raises
     ------
-    InvalidFile
-        If it cannot be read or is not a network.
+    InvalidFile, InvalidProblem
+        If it cannot be read or is not such a network.
     """
     if os.path.isdir(path):
         document, arrays = read_folder(path, kind=("network", "solution"))
         return network_from_parts(document, arrays, name=str(path))
+    reader = _READERS.get(os.path.splitext(str(path))[1].lower())
+    if reader is not None:
+        return reader(path)
     packed = read_file(path)
     return network_from_parts({}, arrays_from_npz(packed, name=str(path)), name=str(path))
 

@@ -2,11 +2,13 @@
 
 from measurelp.problem.activations import Activation, ReLU
 from measurelp.problem.balls import Ball, L2Ball
+from measurelp.problem.conventions import TrainedLoss, TrainedPenalty, lam_from_weight_decay
 from measurelp.problem.losses import LOSSES, Interpolation, Loss, Squared
 from measurelp.problem.measure_problem import MeasureProblem, finite_matrix
 from measurelp.problem.row_space import RowSpace, row_space
 
 __all__ = [
     "LOSSES", "Activation", "Ball", "Interpolation", "L2Ball", "Loss", "MeasureProblem", "ReLU",
-    "RowSpace", "Squared", "finite_matrix", "row_space",
+    "RowSpace", "Squared", "TrainedLoss", "TrainedPenalty", "finite_matrix",
+    "lam_from_weight_decay", "row_space",
 ]  # fmt: skip
