@@ -95,14 +95,15 @@ def command(
     measure_from_network(candidate, stated.problem)  # refuse what is no candidate, in its words
     from measurelp.solving import certify, diagnose
 
-    options_of_certify: dict[str, Any] = {"tol_gap": tol, "oracle": oracle}
-    certificate = certify(stated.problem, candidate, dual=dual, rounds=rounds, **options_of_certify)
+    how: dict[str, Any] = {"tol_gap": tol, "oracle": oracle, "rounds": rounds}
     diagnosis = None
     if wants_diagnosis:
-        diagnosis = diagnose(stated.problem, candidate, rounds=rounds, **options_of_certify)
-        certificate = certificate if certificate.is_optimal else diagnosis.certificate
-    elif dual is not None and not certificate.is_optimal:  # what was stored may be of another lam
-        certificate = certify(stated.problem, candidate, rounds=rounds, **options_of_certify)
+        diagnosis = diagnose(stated.problem, candidate, **how)
+        certificate = diagnosis.certificate
+    else:
+        certificate = certify(stated.problem, candidate, dual=dual, **how)
+        if dual is not None and not certificate.is_optimal:  # it may be that of another lam
+            certificate = certify(stated.problem, candidate, **how)
     code = exit_from_outcome(certificate.verdict)
     written = None
     if proof is not None and code is Exit.CERTIFIED:
