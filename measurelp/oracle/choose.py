@@ -11,7 +11,7 @@ from measurelp.oracle.cones import ConeOracle
 from measurelp.oracle.signs import SignOracle
 from measurelp.problem import RowSpace
 
-ORACLE_NAMES = ("auto", "angles", "cells", "cones", "signs")
+ORACLE_NAMES = ("auto", "angles", "cells", "branch_and_bound", "cones", "signs")
 _MANY_CIRCLES = 1000  # data points, each with a circle of its own
 # Up to so many distinct rows a tree over signs of rows beat one over cones, at optima with lam
 # from 1e-3 to 1e-2 lam_max (docs/oracle.md), by the number of penalised coordinates.
@@ -26,7 +26,7 @@ def choose_oracle(
 
     ``None`` and "auto" take angles for at most 2 penalised coordinates; for more, branch and
     bound over cones, or over signs of rows where there are many coordinates and few rows.
-    ``n_jobs`` is for those two.
+    "branch_and_bound" takes the better of these two; ``n_jobs`` is for them.
     """
     if oracle is not None and not isinstance(oracle, str):
         if not isinstance(oracle, Oracle):
@@ -47,7 +47,8 @@ def choose_oracle(
     if oracle == "signs":
         return SignOracle(n_jobs=n_jobs), "asked for by name"
     rank, rows = space.rank, len(space.distinct)
-    if space.n_penalized <= 2 and not (space.has_free_bias and rank > 2 and rows > _MANY_CIRCLES):
+    few_circles = not (space.has_free_bias and rank > 2 and rows > _MANY_CIRCLES)
+    if oracle != "branch_and_bound" and space.n_penalized <= 2 and few_circles:
         return AngleOracle(), f"rank {rank}: the kinks are sorted around the circle"
     p = space.n_penalized
     most = _MOST_ROWS_FOR_SIGNS.get(p, 0)

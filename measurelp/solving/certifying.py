@@ -68,7 +68,7 @@ def certify(
         for a better one; the better bound counts.
     tol_gap : float
         Relative gap up to which the verdict is OPTIMAL.
-    oracle : {"auto", "angles", "cells", "cones", "signs"} or Oracle, optional
+    oracle : {"auto", "angles", "cells", "branch_and_bound", "cones", "signs"} or Oracle, optional
         How the supremum is bounded.
     space : RowSpace, optional
         ``row_space(problem)``, to save computing it again.

@@ -61,7 +61,7 @@ def solve(
         default neurons slide over cells by Newton's method, and Clarabel solves cone programs
         where that makes no headway, and for interpolation.
     oracle : str or Oracle, optional
-        "auto" (default), "angles", "cells", "cones" or "signs".
+        "auto" (default), "angles", "cells", "branch_and_bound", "cones" or "signs".
     cells : Cells, optional
         Cells of ``problem.lifted`` for the cell oracle.  A sample of cells can never lead to
         the verdict OPTIMAL.

@@ -281,3 +281,18 @@ def test_the_check_of_brackets_fails_when_it_should():
         assert_valid(dual, replace(report, lower=1.7, upper=1.6))
     with pytest.raises(AssertionError, match="wide"):
         assert_valid(dual, replace(report, upper=1.6), tight=1e-3)
+
+
+def test_branch_and_bound_by_name_takes_the_tree_that_suits():
+    """It never sorts angles, and its bracket is that of the tree it names."""
+    from measurelp.oracle import ConeOracle, SignOracle, choose_oracle
+
+    rng = np.random.default_rng(0)
+    for d, expected in ((2, ConeOracle), (3, ConeOracle), (8, SignOracle)):
+        dual = dual_function(rng.standard_normal((12, d)), rng.standard_normal(12), "none")
+        chosen, why = choose_oracle("branch_and_bound", dual.space)
+        assert isinstance(chosen, expected)
+        assert "tree over" in why
+        report = chosen.maximise(dual, tolerance=1e-9)
+        own = expected().maximise(dual, tolerance=1e-9)
+        assert (report.lower, report.upper) == (own.lower, own.upper)
