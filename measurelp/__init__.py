@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         iter_cells,
     )
     from measurelp.backends import cvxpy_from_problem
-    from measurelp.certificate import Certificate
+    from measurelp.certificate import Certificate, Uniqueness, UniquenessVerdict, uniqueness
     from measurelp.cli.machine import info
     from measurelp.deep import LayerCertificate, LayerCertificates, certify_layers
     from measurelp.dictionary import Dictionary
@@ -110,7 +110,9 @@ _HOMES = {
         "torch_from_chain", "torch_from_network",
     ),
     "measurelp.deep": ("LayerCertificate", "LayerCertificates", "certify_layers"),
-    "measurelp.certificate": ("Certificate",),
+    "measurelp.certificate": (
+        "Certificate", "Uniqueness", "UniquenessVerdict", "uniqueness",
+    ),
     "measurelp.solving": (
         "Diagnosis", "Solution", "certify", "diagnose", "lam_max", "load_solution", "solve",
     ),
@@ -128,7 +130,8 @@ __all__ = [
     "Certificate", "Diagnosis", "Dictionary", "InputScaler", "Interpolation", "InvalidFile",
     "InvalidProblem", "L2Ball", "LayerCertificate", "LayerCertificates", "MeasureProblem",
     "MeasurelpError", "MissingDependency", "PointKind", "ReLU", "ReluChain", "ReluNetwork",
-    "Scope", "Skip", "Solution", "Squared", "Standing", "Termination", "Verdict", "__version__",
+    "Scope", "Skip", "Solution", "Squared", "Standing", "Termination", "Uniqueness", "UniquenessVerdict",
+    "Verdict", "__version__",
     "balance_report", "certify", "certify_layers", "chain_from_network", "chain_from_onnx",
     "chain_from_safetensors", "chain_from_state_dict", "chain_from_torch", "compress",
     "compress_layer", "count_cells", "cvxpy_from_problem", "diagnose", "enumerate_cells",
@@ -138,6 +141,7 @@ __all__ = [
     "network_from_state_dict", "network_from_torch", "onnx_from_network", "prune_network",
     "rebalance", "safetensors_from_network", "share_neurons", "sharing_radius",
     "sklearn_from_network", "solve", "torch_from_chain", "torch_from_network",
+    "uniqueness",
 ]  # fmt: skip
 
 

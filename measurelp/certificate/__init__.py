@@ -10,9 +10,10 @@ from measurelp.certificate.certify import (
     report_from_certificate,
 )
 from measurelp.certificate.feasibility import interpolation_obstacle
+from measurelp.certificate.uniqueness import Uniqueness, UniquenessVerdict, uniqueness
 
 __all__ = [
-    "Certificate", "Improvement", "candidate_measure", "certificate_from_reports", "certify",
+    "Certificate", "Improvement", "Uniqueness", "UniquenessVerdict", "candidate_measure", "certificate_from_reports", "certify",
     "evaluate", "infeasible_certificate", "interpolation_obstacle", "report_from_certificate",
-    "skip_basis", "without_skip",
+    "skip_basis", "uniqueness", "without_skip",
 ]  # fmt: skip
