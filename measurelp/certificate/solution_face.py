@@ -27,6 +27,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 DEPENDENT = 1e-9
+_ZERO = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,4 +93,5 @@ def mass_polytope(features: Matrix, basis: Matrix, start: Vector) -> MassPolytop
     null = right[singular <= DEPENDENT].T / lengths[:, None]
     if null.shape[1]:
         null = np.linalg.qr(null)[0]
+        null[np.abs(null) < _ZERO] = 0.0
     return MassPolytope(start, np.ascontiguousarray(null), singular)

@@ -108,6 +108,15 @@ def test_opposite_neurons_and_a_skip_leave_a_choice():
     np.testing.assert_allclose(u.ranges[:, 0], 0.0, atol=1e-8)
 
 
+def test_masses_that_are_fixed_among_masses_that_are_not():
+    u = verdict(
+        [[0.0], [2.0], [3.0], [5.0], [6.0], [7.0]], [0.0, 2.0, 1.0, -1.0, -1.0, -2.0],
+        loss=mlp.Interpolation(), bias="free", skip="affine",
+    )  # fmt: skip
+    assert u.verdict.name == "NOT_UNIQUE"
+    assert_two_solutions(u)
+
+
 def test_copies_of_a_row_change_nothing():
     u = verdict([[3.0, 4.0], [3.0, 4.0], [0.0, 0.0]], [2.0, 2.0, 0.0], lam=0.5, bias="none")
     assert u.verdict.name == "UNIQUE" and len(u.saturated) == 1
@@ -149,7 +158,7 @@ def reference(seed, family, bias, loss):
     order = np.argsort(heights)[::-1]
     chosen, following = [], 0.0
     for k in order:
-        if heights[k] < problem.lam * (1.0 - 1e-6):
+        if heights[k] < problem.lam * (1.0 - 1e-9):
             following = max(following, heights[k] / problem.lam)
         elif all(
             signs[k] != signs[j] or np.linalg.norm(points[k] - points[j]) > 1e-5 for j in chosen
