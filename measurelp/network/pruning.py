@@ -82,7 +82,8 @@ def prune_network(network: ReluNetwork, X: ArrayLike) -> ReluNetwork:
     ----------
     network : ReluNetwork
     X : (n, d) array_like
-        The data on which outputs stay.  Elsewhere the function may change.
+        The data on which outputs stay.  Elsewhere the function may change.  A linear skip may
+        take over from neurons, one that is zero stays zero.
 
     Returns
     -------
@@ -105,11 +106,11 @@ def prune_network(network: ReluNetwork, X: ArrayLike) -> ReluNetwork:
         kept, output = prune_layer(active.T, unit.output_weights.T)
         return _with(unit, kept, output.T)
     free = None
-    if unit.skip is not None:
+    if unit.skip is not None and not unit.skip.is_zero:
         free = np.column_stack([inputs, np.ones(len(inputs))])
     pruned = prune_to_extreme_point(active, unit.output_weights, free_columns=free)
     result = _with(unit, pruned.kept, pruned.masses[pruned.kept])
-    if result.skip is None:
+    if result.skip is None or free is None:
         return result
     skip = replace(result.skip, linear=result.skip.linear + pruned.free_shift[:-1])
     return replace(result, skip=skip, output_bias=result.output_bias + pruned.free_shift[-1])

@@ -230,8 +230,7 @@ def _network(problem: MeasureProblem, candidate: Any) -> ReluNetwork:
             f"of scikit-learn, found {type(candidate).__name__}."
         )
     measure_from_network(network, problem)  # refuse what is no candidate, in its words
-    skip = network.skip if problem.skip == "affine" else None  # otherwise it is zero
-    return replace(network, bias=problem.bias, skip=skip)
+    return replace(network, bias=problem.bias)
 
 
 def _objective(problem: MeasureProblem, network: ReluNetwork) -> float:

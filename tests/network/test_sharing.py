@@ -193,3 +193,18 @@ def test_a_layer_is_pruned_to_the_product_of_the_ranks():
         np.testing.assert_allclose(done.output_weights @ Phi[done.kept], V @ Phi, atol=1e-10)
         before, after = (np.linalg.norm(m, axis=0).sum() for m in (V, done.output_weights))
         assert after <= before * (1 + 1e-12)
+
+
+def test_pruning_keeps_a_skip_that_is_zero():
+    """So that what comes back is a candidate of the same problem, whose skip may have no linear part."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((9, 2)), rng.standard_normal(9)
+    problem = mlp.MeasureProblem(X, y, lam=0.3, bias="none", skip="constant")
+    solution = mlp.solve(problem)
+    twice = mlp.AtomicMeasure(
+        np.vstack([solution.measure.atoms] * 2), np.tile(0.5 * solution.measure.masses, 2),
+        solution.measure.skip,
+    )  # fmt: skip
+    small = mlp.prune_network(mlp.network_from_measure(twice, bias="none"), X)
+    assert small.width <= len(solution.measure)
+    assert mlp.certify(problem, small).is_optimal

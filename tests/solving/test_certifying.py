@@ -90,6 +90,18 @@ def test_many_trained_networks_agree_with_solve(how, width, seed):
         check_gap(certificate, check_against_solve(problem, solution, module, certificate))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["lbfgs", "adam"])
+def test_a_thousand_neurons(how):
+    torch = pytest.importorskip("torch")
+    problem, solution = stated(1, 50, 5)
+    module = trained(
+        torch, problem.X, problem.y, problem.lam, width=1000, how=how, steps=200, seed=0
+    )
+    certificate = mlp.certify(problem, module)
+    check_gap(certificate, check_against_solve(problem, solution, module, certificate))
+
+
 def nearly_optimal(problem, solution, rng):
     """A network about a relative 1e-7 to 1e-3 away from the optimum, in one of several ways."""
     size, measure = 10.0 ** rng.uniform(-7, -3), solution.measure
