@@ -10,10 +10,11 @@ from measurelp.certificate.certify import (
     report_from_certificate,
 )
 from measurelp.certificate.feasibility import interpolation_obstacle
+from measurelp.certificate.solution_set import SolutionSet, Sparsest, solution_set
 from measurelp.certificate.uniqueness import Uniqueness, UniquenessVerdict, uniqueness
 
 __all__ = [
-    "Certificate", "Improvement", "Uniqueness", "UniquenessVerdict", "candidate_measure", "certificate_from_reports", "certify",
+    "Certificate", "Improvement", "SolutionSet", "Sparsest", "Uniqueness", "UniquenessVerdict", "candidate_measure", "certificate_from_reports", "certify",
     "evaluate", "infeasible_certificate", "interpolation_obstacle", "report_from_certificate",
-    "skip_basis", "uniqueness", "without_skip",
+    "skip_basis", "solution_set", "uniqueness", "without_skip",
 ]  # fmt: skip

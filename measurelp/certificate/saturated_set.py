@@ -139,6 +139,8 @@ def peaks_above(
     starts += [peak.point[None, :] for peak in support]
     points = np.vstack(starts)
     tops = climbed(dual, np.vstack([points, -points]))
+    if landscape.n_penalized < r:
+        tops = np.vstack([tops, _kinks(landscape, tops)])
     peaks, lower = list(support), []
     for top in np.unique(np.round(tops, 9), axis=0):
         peak = peak_near(landscape, top)
@@ -149,6 +151,16 @@ def peaks_above(
         else:
             lower.append(peak.height)
     return peaks, lower
+
+
+def _kinks(landscape: Landscape, points: Matrix) -> Matrix:
+    """With a free bias, the kinks at all data along the highest points and their opposites."""
+    heights = np.abs(landscape.values(points))
+    best = points[heights >= (1.0 - 1e-6) * heights.max(initial=0.0)][:, :-1]
+    directions = np.unique(np.round(np.vstack([best, -best]), 9), axis=0)[:64]
+    rows = landscape.rows[:1024]
+    biases = -(directions @ rows[:, :-1].T) / rows[:, -1]
+    return np.column_stack([np.repeat(directions, len(rows), axis=0), biases.ravel()])
 
 
 def covered(

@@ -20,6 +20,8 @@ from scipy import sparse
 
 from measurelp.backends import HighsBackend
 from measurelp.errors import BackendError
+from measurelp.measure import AtomicMeasure, Skip
+from measurelp.problem import MeasureProblem
 from measurelp.program import ConeProgram
 from measurelp.status import PointKind
 
@@ -69,6 +71,21 @@ class MassPolytope:
         masses[masses <= 1e-9 * scale] = 0.0
         return np.asarray(masses)
 
+    def nearest(self, target: Vector) -> Vector:
+        """The masses closest to given ones in the Euclidean norm."""
+        if self.dimension == 0:
+            return self.start
+        scale = float(np.abs(self.start).max(initial=0.0)) or 1.0
+        program = ConeProgram(
+            sparse.csc_array(sparse.eye_array(self.dimension)),
+            self.null.T @ (self.start - target) / scale, sparse.csc_array(-self.null),
+            self.start / scale, nonneg=len(self.start),
+        )  # fmt: skip
+        report = HighsBackend().solve(program)
+        if report.x is None or report.kind is not PointKind.OPTIMAL:
+            raise BackendError(f"highs: no nearest masses were found ({report.status}).")
+        return np.asarray(np.maximum(self.start + scale * (self.null @ report.x), 0.0))
+
     def ranges(self) -> tuple[Matrix, list[tuple[Vector, Vector]]]:
         """The least and greatest value of each mass, (k, 2), and masses at which they are reached."""
         k = len(self.start)
@@ -95,3 +112,20 @@ def mass_polytope(features: Matrix, basis: Matrix, start: Vector) -> MassPolytop
         null = np.linalg.qr(null)[0]
         null[np.abs(null) < _ZERO] = 0.0
     return MassPolytope(start, np.ascontiguousarray(null), singular)
+
+
+def measure_with_masses(
+    problem: MeasureProblem, atoms: Matrix, masses: Vector, fit: Vector
+) -> AtomicMeasure:
+    """The measure of given unit atoms and signed masses, its skip chosen to meet ``fit``."""
+    kept = masses != 0.0
+    atoms, masses = atoms[kept], masses[kept]
+    atoms = atoms / problem.weight_norm(atoms)[:, None]
+    skip = None
+    columns = problem.skip_columns
+    if columns.shape[1]:
+        rest = fit - problem.features(atoms) @ masses
+        found = np.linalg.lstsq(columns, rest, rcond=None)[0]
+        linear = found[:-1] if problem.skip == "affine" else np.zeros(problem.d)
+        skip = Skip(np.asarray(linear), float(found[-1]))
+    return AtomicMeasure(atoms, masses, skip)

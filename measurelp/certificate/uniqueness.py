@@ -23,10 +23,10 @@ from measurelp.certificate.saturated_set import (
     peaks_of_atoms,
 )
 from measurelp.certificate.saturation import Cover
-from measurelp.certificate.solution_face import MassPolytope, mass_polytope
+from measurelp.certificate.solution_face import MassPolytope, mass_polytope, measure_with_masses
 from measurelp.certificate.stationary import StationaryPoint, stationary_point
 from measurelp.errors import InvalidProblem
-from measurelp.measure import AtomicMeasure, Skip
+from measurelp.measure import AtomicMeasure
 from measurelp.problem import MeasureProblem
 from measurelp.status import Verdict
 
@@ -100,7 +100,10 @@ class Uniqueness:
     nodes : int
         Cones that the search of weight space looked at.
     polytope : MassPolytope
-        The optimal masses over ``saturated``.
+        The optimal masses over ``saturated``, without their ``signs`` (k,).
+    search_complete : bool
+        Whether all of weight space was covered, so that ``saturated`` has every point at which
+        \|eta\| comes within ``dual_error`` of the limit.
     """
 
     verdict: UniquenessVerdict
@@ -117,6 +120,8 @@ class Uniqueness:
     proof: str
     nodes: int
     polytope: MassPolytope
+    signs: NDArray[np.float64]
+    search_complete: bool
 
     @property
     def is_unique(self) -> bool:
@@ -326,7 +331,12 @@ class _State:
         reason = ""
         if wide:
             low, high = reached[int(np.argmax(width))]
-            pair = tuple(self._measure(points, signs, masses) for masses in (low, high))
+            pair = tuple(
+                measure_with_masses(
+                    view.problem, view.space.weights(points), signs * masses, view.fit
+                )
+                for masses in (low, high)
+            )
             certificates = tuple(
                 certify(view.problem, one, dual=self.alpha, tol_gap=_ALTERNATIVE_GAP)
                 for one in pair
@@ -361,27 +371,13 @@ class _State:
             gap_to_next=(lam - below) / lam, dual_error=error / lam if known else math.nan,
             target_shift=0.0 if self.point is None else self.point.target_shift,
             proof=proof if known else "", nodes=0 if cover is None else cover.nodes,
-            polytope=polytope,
+            polytope=polytope, signs=signs,
+            search_complete=cover is not None and cover.is_complete,
         )  # fmt: skip
 
     @property
     def alpha(self) -> Vector:
         return self.view.dual_vector(self.landscape)
-
-    def _measure(self, points: Matrix, signs: Vector, masses: Vector) -> AtomicMeasure:
-        """A measure of the polytope, with its skip refitted."""
-        problem, kept = self.view.problem, masses > 0.0
-        weights = self.view.space.weights(points[kept])
-        weights = weights / problem.weight_norm(weights)[:, None]
-        signed = signs[kept] * masses[kept]
-        skip = None
-        columns = problem.skip_columns
-        if columns.shape[1]:
-            rest = self.view.fit - problem.features(weights) @ signed
-            found = np.linalg.lstsq(columns, rest, rcond=None)[0]
-            linear = found[:-1] if problem.skip == "affine" else np.zeros(problem.d)
-            skip = Skip(np.asarray(linear), float(found[-1]))
-        return AtomicMeasure(weights, signed, skip)
 
     def _obstacle(
         self, cover: Cover | None, margin: float, smallest: float, proof: str, max_work: float
