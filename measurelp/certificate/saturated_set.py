@@ -148,7 +148,7 @@ def peaks_above(
             continue
         if peak.height >= floor:
             peaks.append(peak)
-        else:
+        elif peak.margin > 0.0:
             lower.append(peak.height)
     return peaks, lower
 
@@ -191,7 +191,7 @@ def covered(
                 continue
             if peak.height >= lam - 2.0 * error:
                 peaks.append(peak)
-            else:
+            elif peak.margin > 0.0:
                 lower.append(peak.height)
         if len(peaks) == known and cover.nodes == before:
             return cover
