@@ -26,6 +26,7 @@ _MOST_FAILURES = 8
 _CORRECTIONS = 4
 _MERGE_EVERY, _MERGE_COSINE = 5, 0.98
 _STUCK = 1e-12
+_MOST_MOVE = 1e6
 _BLOCK = 512  # rows
 
 
@@ -264,7 +265,9 @@ def _direction(data, state, work, damping):
         for k in range(count):
             _truncate(state, work, k)
             row = work.hits[k]
-            if row < 0 or work.lengths[k] > _STUCK:
+            r = data.rows.shape[0]
+            path = work.lengths[k] * _length_of(work.moves[k], r)
+            if row < 0 or path > _STUCK * _length_of(state.weights[k], r):
                 continue
             if not add_wall(data, state, k, row):
                 continue
@@ -363,7 +366,12 @@ def _newton(data, state, work, damping):
         work.slopes[k] = slope
     for s in range(q):
         work.skip_move[s] = step[starts[count] + s]
-    return downhill < 0.0
+    longest, largest = 0.0, 0.0
+    for k in range(count):
+        longest = max(longest, _length_of(work.moves[k], r))
+        largest = max(largest, _length_of(state.weights[k], r))
+    # A step of another size than the neurons is that of a singular system: damp it.
+    return downhill < 0.0 and longest <= _MOST_MOVE * largest
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -224,7 +224,9 @@ class CellGeneration:
             if self.rounds >= self.max_rounds:
                 return Termination.ROUND_LIMIT
             if not self.master.n_cells:
-                return self._prove(self._zero_dual()) or Termination.STALLED
+                outcome = self._prove(self._zero_dual())
+                if outcome is not None:
+                    return outcome
             self.rounds += 1
             solved = self._solve_master()
             if solved is None:
