@@ -275,7 +275,7 @@ def in_units_of_alpha(maximise: Maximise) -> Maximise:
         return replace(
             report,
             lower=max(0.0, math.nextafter(report.lower * unit, 0.0)),
-            upper=math.nextafter(report.upper * unit, math.inf),
+            upper=math.nextafter(report.upper * unit, math.inf) if report.upper > 0.0 else 0.0,
             peak_values=report.peak_values * unit,
         )
 
