@@ -27,6 +27,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from measurelp.solving import _sliding_kernels as kernels
+from measurelp.solving._sliding_state import COUNT, FAILED, STEPS, Data, State, Work
+from measurelp.solving._wall_kernels import add_wall
 from measurelp.solving.neurons import Matrix, Neurons, Training, Vector
 
 _CHUNK = 1e8  # rows times neurons times steps between two looks at the clock
@@ -89,7 +91,7 @@ class Slider:
         ``time.perf_counter()``.
         """
         training = self.training
-        data = kernels.Data(
+        data = Data(
             self._transposed, self._sizes, self._basis_rows,
             np.ascontiguousarray(training.y if y is None else y),
             float(training.lam if lam is None else lam), training.n_penalized,
@@ -102,32 +104,30 @@ class Slider:
             near = np.flatnonzero((distance <= wall_tolerance * self._sizes) & (self._sizes > 0.0))
             order = np.argsort(distance[near] / self._sizes[near], kind="stable")
             for row in near[order[:_MOST_NEAR]]:
-                kernels.add_wall(data, state, k, row)
+                add_wall(data, state, k, row)
         chunk = max(2, int(_CHUNK / (len(training.y) * (len(state.signs) + 1))))
         error = np.inf
-        while error > tolerance and not state.counts[kernels.FAILED]:
-            steps = min(chunk, max_steps - int(state.counts[kernels.STEPS]))
+        while error > tolerance and not state.counts[FAILED]:
+            steps = min(chunk, max_steps - int(state.counts[STEPS]))
             error = kernels.slide(data, state, work, tolerance, steps)
-            if state.counts[kernels.STEPS] >= max_steps or time.perf_counter() >= until:
+            if state.counts[STEPS] >= max_steps or time.perf_counter() >= until:
                 break
-        count = int(state.counts[kernels.COUNT])
+        count = int(state.counts[COUNT])
         found = Neurons(
             state.weights[:count].copy(), state.signs[:count].copy(),
             neurons.skip + self._to_skip @ (state.skip - skip),
         )  # fmt: skip
         return Slid(
-            found, float(error), int(state.counts[kernels.STEPS]),
-            bool(state.counts[kernels.FAILED]),
+            found, float(error), int(state.counts[STEPS]),
+            bool(state.counts[FAILED]),
         )  # fmt: skip
 
 
-def _room(
-    data: kernels.Data, weights: Matrix, signs: Vector, skip: Vector
-) -> tuple[kernels.State, kernels.Work]:
+def _room(data: Data, weights: Matrix, signs: Vector, skip: Vector) -> tuple[State, Work]:
     """The kernels' arrays for given neurons."""
     r, n = data.rows.shape
     count, q = len(weights), len(skip)
-    state = kernels.State(
+    state = State(
         weights=np.ascontiguousarray(weights),
         signs=np.ascontiguousarray(signs),
         skip=skip.copy(),
@@ -137,7 +137,7 @@ def _room(
         upper=np.zeros((count, r, r)),
         counts=np.array([count, 0, 0]),
     )
-    work = kernels.Work(
+    work = Work(
         inner=np.empty((count, n)),
         change=np.empty((count, n)),
         active=np.zeros((count, n), np.uint8),

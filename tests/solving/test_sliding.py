@@ -7,8 +7,12 @@ from scipy.optimize import nnls
 import measurelp as mlp
 from measurelp.certificate import skip_basis
 from measurelp.problem import row_space
+from measurelp.solving import _line_kernels as line
+from measurelp.solving import _pass_kernels as passes
 from measurelp.solving import _sliding_kernels as kernels
 from measurelp.solving import cell_generation, sliding
+from measurelp.solving._sliding_state import Data
+from measurelp.solving._wall_kernels import add_wall
 from measurelp.solving.neurons import Neurons, Training
 from measurelp.solving.sliding import Slider
 from measurelp.solving.sliding_master import SlidingMaster
@@ -38,7 +42,7 @@ def random_neurons(training, rng, count=5):
 def arrays(training, basis, neurons):
     """The kernels' view of a problem and some neurons."""
     slider = Slider(training, basis)
-    data = kernels.Data(
+    data = Data(
         slider._transposed, slider._sizes, slider._basis_rows, training.y, training.lam,
         training.n_penalized,
     )  # fmt: skip
@@ -69,7 +73,7 @@ def test_products_and_gradients(bias, skip):
     training, basis, rng = training_of(0, bias, skip)
     neurons = random_neurons(training, rng)
     data, state, work = arrays(training, basis, neurons)
-    kernels._products(data, state, work)
+    passes.find_products(data, state, work)
     gradients, residual = projected_gradient(training, neurons)
     np.testing.assert_allclose(work.inner, (training.rows @ neurons.weights.T).T, atol=1e-12)
     np.testing.assert_allclose(work.residual, residual, atol=1e-11)
@@ -82,8 +86,8 @@ def test_gram_follows_the_sides_that_rows_are_on():
     training, basis, rng = training_of(1, skip="constant")
     data, state, work = arrays(training, basis, random_neurons(training, rng))
     for _ in range(3):
-        kernels._products(data, state, work)
-        kernels._flip(data, state, work)
+        passes.find_products(data, state, work)
+        passes.flip_sides(data, state, work)
         active = (training.rows @ state.weights.T > 0.0).astype(float)
         gram = np.einsum("ik,il,ic,ie->klce", active, active, training.rows, training.rows)
         cross = np.einsum("ik,ic,iq->kcq", active, training.rows, basis)
@@ -103,11 +107,11 @@ def test_common_line_search_is_exact(seed):
     training, basis, rng = training_of(seed, skip="constant" if seed % 2 else "none")
     neurons = random_neurons(training, rng)
     data, state, work = arrays(training, basis, neurons)
-    kernels._products(data, state, work)
+    passes.find_products(data, state, work)
     work.moves[:] = -0.2 * work.gradients + 0.05 * rng.standard_normal(work.moves.shape)
     work.skip_move[:] = -0.2 * (basis.T @ work.residual)
-    kernels._changes(data, state, work)
-    length = kernels._walk(data, state, work)
+    passes.find_changes(data, state, work)
+    length = line.walk(data, state, work)
 
     def objective(t):
         fit = np.maximum(training.rows @ (neurons.weights + t * work.moves).T, 0.0) @ neurons.signs
@@ -127,11 +131,11 @@ def test_difference_of_objectives():
     training, basis, rng = training_of(2, skip="affine")
     neurons = random_neurons(training, rng)
     data, state, work = arrays(training, basis, neurons)
-    kernels._products(data, state, work)
+    passes.find_products(data, state, work)
     work.moves[:] = rng.standard_normal(work.moves.shape)
     work.lengths[:] = rng.uniform(0.0, 1.0, len(work.lengths))
-    kernels._changes(data, state, work)
-    gain = kernels._gain(data, state, work, 0.0)
+    passes.find_changes(data, state, work)
+    gain = line.gain(data, state, work, 0.0)
     moved = Neurons(
         neurons.weights + work.lengths[:, None] * work.moves, neurons.signs, neurons.skip
     )
@@ -142,7 +146,7 @@ def test_difference_of_objectives():
 def test_walls_keep_the_face_and_the_normals():
     training, basis, rng = training_of(3, n=12, d=4)
     data, state, _ = arrays(training, basis, random_neurons(training, rng, count=1))
-    assert [kernels.add_wall(data, state, 0, row) for row in (2, 7, 2, 5, 9)] == [
+    assert [add_wall(data, state, 0, row) for row in (2, 7, 2, 5, 9)] == [
         True, True, False, True, False,
     ]  # fmt: skip
     np.testing.assert_allclose(training.rows[[2, 7, 5]] @ state.weights[0], 0.0, atol=1e-12)
