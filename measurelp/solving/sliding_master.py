@@ -17,6 +17,8 @@ _TIGHT = 1e-12
 _LOOSE_STEPS, _TIGHT_STEPS = 40, 100  # a coordinate: walls are found a few at a time
 STATIONARY = 1e-8
 _FAR = 0.1  # while directions keep coming; over very many rows the last digits take many steps
+_FIRST_LOOSE = 1e-3
+_WEARY = 0.25  # of a failure: so many steps for the last digits without reaching them
 _SWEEPS = 200
 
 
@@ -36,8 +38,8 @@ class SlidingMaster:
     basis: Matrix
     neurons: Neurons = field(init=False)
     candidates: list[tuple[Vector, float]] = field(default_factory=list)
-    loose: float = 1e-3
-    failures: int = 0
+    loose: float = _FIRST_LOOSE
+    failures: float = 0.0
 
     name = "sliding"
 
@@ -81,6 +83,8 @@ class SlidingMaster:
             self.failures += 1
         far = STATIONARY if tolerance == _TIGHT else _FAR
         self.failures += slid.stuck or not slid.error <= far
+        if tolerance < _FIRST_LOOSE and slid.error > tolerance and slid.steps >= max_steps:
+            self.failures += _WEARY
         return Solved(
             self.neurons, target - self.training.fit(self.neurons),
             is_settled=slid.error <= STATIONARY, is_stationary=slid.error <= STATIONARY,
