@@ -1,4 +1,8 @@
-"""The ten-line story: generate cells until the certificate closes."""
+"""The ten-line story: generate cells until the certificate closes.
+
+The loop is :meth:`CellGeneration._generate_cells`; the rest of the file is its pieces, which share
+the state of one call (the best measure, the best proof, the masters), and so stand together.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +56,21 @@ _MANY_ROWS, _COARSE_GAP = 20_000, 1e-3
 _FINE = 1e-3  # of the gap asked for: how finely the oracle looks, which hardly costs more
 # Sliding is given up after so many rounds without headway, or calls that did not converge.
 _PATIENCE, _MOST_FAILURES = 8, 2
+
+
+def _unclaimed(certificate: Certificate) -> Certificate:
+    """Of a solve that ended early nobody claimed that it is optimal: no refutation, a bracket.
+
+    Where the oracle covered only a sample of weight space there is no bracket either.
+    """
+    verdict, message = Verdict.UNVERIFIED, "ended early, and only a sample was searched"
+    if certificate.scope is Scope.COMPLETE:
+        verdict = Verdict.BRACKETED
+        message = (
+            "ended early: the optimal value lies between dual and primal, a relative gap of "
+            f"{certificate.relative_gap:.2g}"
+        )
+    return replace(certificate, verdict=verdict, improvement=None, message=message)
 
 
 @dataclass
@@ -126,12 +145,7 @@ class CellGeneration:
         elif termination is Termination.CONVERGED:
             termination = Termination.STALLED
         if certificate.verdict is Verdict.REFUTED:
-            # Of a solve that ended early nobody claimed that it is optimal.
-            certificate = replace(
-                certificate, verdict=Verdict.BRACKETED, improvement=None,
-                message="ended early: the optimal value lies between dual and primal, a relative "
-                f"gap of {certificate.relative_gap:.2g}",
-            )  # fmt: skip
+            certificate = _unclaimed(certificate)
         return self._wrap(measure, certificate, termination, why)
 
     def _certificate(self, measure: AtomicMeasure, termination: Termination) -> Certificate:

@@ -10,6 +10,7 @@ from oracles import brute
 from oracles.families import SETTINGS
 
 import measurelp as mlp
+from measurelp.arrangement.sampling import sample_cells
 from measurelp.errors import InvalidProblem
 from solving import checks
 
@@ -161,3 +162,17 @@ def test_the_check_of_brackets_fails_when_it_should():
         assert_holds(solution, 0.99 * optimum)
     with pytest.raises(AssertionError):
         brute.assert_brackets((1.0, 2.0), 3.0)
+
+
+@pytest.mark.parametrize("max_rounds", [1, 2, 500])
+def test_a_sample_of_cells_brackets_nothing(max_rounds):
+    """However early it ends: without all of weight space there is no bracket, only a network."""
+    for seed in range(4):
+        problem = problem_of(seed)
+        directions = np.random.default_rng(seed).standard_normal((5, problem.lifted.shape[1]))
+        sample = sample_cells(problem.lifted, directions)
+        solution = mlp.solve(problem, cells=sample, max_rounds=max_rounds)
+        certificate = solution.certificate
+        assert certificate.verdict is mlp.Verdict.UNVERIFIED
+        assert certificate.dual_value == -math.inf
+        assert certificate.sup[1] == math.inf
