@@ -84,7 +84,7 @@ class HighsBackend:
                 f'{len(program.soc)} second-order cones; use "clarabel" or "scs".'
             )
         start = time.perf_counter()
-        highs = highspy.Highs()
+        highs = _new_highs(verbose)
         least = _QP_FEASIBILITY if program.is_quadratic else 1e-10
         feasibility = min(max(tolerance, least), 1e-2)
         options: dict[str, object] = {
@@ -134,6 +134,22 @@ class HighsBackend:
             iterations=int(sum(c for c in counts if c > 0)),
             seconds=time.perf_counter() - start,
         )
+
+
+def _new_highs(verbose: bool) -> Any:
+    """An instance that is silent from the start unless it is to be verbose.
+
+    HiGHS 1.16 prints its version when callbacks are enabled, which __init__ does, so that an
+    option set afterwards comes too late.
+    """
+    import highspy
+
+    class Silenced(highspy.Highs):  # type: ignore[misc]
+        def enableCallbacks(self) -> None:
+            _checked(self.setOptionValue("output_flag", verbose), "setting output_flag")
+            super().enableCallbacks()
+
+    return Silenced()
 
 
 class _Bounds:

@@ -211,3 +211,17 @@ def test_importing_backends_loads_neither_cvxpy_nor_scs_nor_highs():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_no_solver_prints():
+    """In a process of its own: HiGHS prints a banner once a process, past Python's stdout."""
+    code = (
+        "import numpy as np; from scipy import sparse\n"
+        "from measurelp.backends import HighsBackend, ClarabelBackend, ScsBackend\n"
+        "from measurelp.program import ConeProgram\n"
+        "box = ConeProgram(None, np.ones(2), sparse.csc_array(-np.eye(2)), np.ones(2), nonneg=2)\n"
+        "for one in (HighsBackend(), ClarabelBackend(), ScsBackend()):\n"
+        "    assert one.solve(box).x is not None\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert (ran.stdout, ran.stderr) == (b"", b"")
