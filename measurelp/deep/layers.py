@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from measurelp.deep.models import chain_of, targets_of
 from measurelp.errors import InvalidProblem
 from measurelp.network import (
     CompressedLayer,
     CountedBias,
     ReluChain,
-    ReluNetwork,
-    chain_from_network,
-    chain_from_torch,
     compress_layer,
     incoming_norms,
 )
@@ -155,10 +153,10 @@ def certify_layers(
     """
     if not (math.isfinite(lam) and lam > 0.0):
         raise InvalidProblem(f"lam: expected a positive number, found {lam!r}.")
-    chain = _chain_of(model)
+    chain = chain_of(model)
     X = finite_matrix("data", data)
     handed_on = chain.layers(X)
-    Y = None if targets is None else _targets(targets, handed_on[-1].shape)
+    Y = None if targets is None else targets_of(targets, handed_on[-1].shape)
     certificates = tuple(
         _certify_layer(
             chain, layer, handed_on[layer].T, lam,
@@ -241,22 +239,3 @@ def _with_layer(chain: ReluChain, better: LayerCertificate, bias: CountedBias) -
     biases[layer] = (biases[layer] * factor)[keep]
     weights[layer + 1] = (V / factor)[:, keep]
     return ReluChain(weights, biases)
-
-
-def _chain_of(model: Any) -> ReluChain:
-    if isinstance(model, ReluChain):
-        return model
-    if isinstance(model, ReluNetwork):
-        return chain_from_network(model)
-    return chain_from_torch(model)
-
-
-def _targets(targets: ArrayLike, shape: tuple[int, ...]) -> Matrix:
-    Y = np.asarray(targets, dtype=np.float64)
-    if Y.ndim == 1 and shape[1] == 1:
-        Y = Y[:, None]
-    if Y.shape != shape or not np.isfinite(Y).all():
-        raise InvalidProblem(
-            f"targets: expected finite numbers of shape {shape}, found shape {Y.shape}."
-        )
-    return Y

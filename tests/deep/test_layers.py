@@ -6,25 +6,11 @@ import numpy as np
 import pytest
 
 import measurelp as mlp
+from deep.families import incidence, random_chain
 from measurelp.errors import InvalidProblem
 from measurelp.status import Verdict
 
-
-def random_chain(rng, widths):
-    weights = [rng.standard_normal((m, n)) for n, m in pairwise(widths)]
-    return mlp.ReluChain(weights, [0.3 * rng.standard_normal(m) for m in widths[1:]])
-
-
 # ---- closed forms ---------------------------------------------------------------------------------------
-
-
-def incidence(m):
-    """Vertices by edges of the complete bipartite graph on m and m vertices."""
-    edges = [(i, m + j) for i in range(m) for j in range(m)]
-    E = np.zeros((2 * m, len(edges)))
-    for k, (i, j) in enumerate(edges):
-        E[i, k] = E[j, k] = 1.0
-    return E
 
 
 @pytest.mark.parametrize("m", [2, 3, 4])
