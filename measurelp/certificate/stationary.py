@@ -12,8 +12,9 @@ with an approximate inverse A of the Jacobian J the numbers
 :math:`\eta \le (1-\beta)\rho`, then an exact solution lies within rho.  Its atoms are then
 linearly independent on the data, because J is regular nearby.
 
-Interpolation with fewer unknowns than data is solved for the targets nearest to y that it can
-fit; how far they are is reported.
+Interpolation leaves alpha open where the columns have a smaller rank than there are data.  It is then
+sought in the span of the columns, from a given vector: the one closest to that vector.  The fit is
+solved for the targets nearest to y; how far these are is reported.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import qr
 
 from measurelp.certificate.peaks import Matrix, Peak, Vector
 
 _ROUNDOFF = 2.0**-53
 _STEPS = 8
+_DEPENDENT = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +71,8 @@ def stationary_point(
     """Converge from given masses and alpha on the faces of ``peaks``; None without a proof.
 
     ``active`` (n, k) tells which data points are active at each; ``row_error`` is the relative
-    error of ``rows`` (n, r) as coordinates of the data.
+    error of ``rows`` (n, r) as coordinates of the data.  With ``hard``, the alpha that is found is
+    the one closest to the given one among all that are stationary on these faces.
     """
     n, p = len(y), skip.shape[1]
     blocks = [peak.sign * (active[:, k, None] * (rows @ peak.face)) for k, peak in enumerate(peaks)]
@@ -87,12 +91,14 @@ def stationary_point(
         rest = y - columns @ u - (0.0 if hard else 1.0) * alpha
         u[f:] = np.linalg.lstsq(columns[:, f:], rest, rcond=None)[0]
     q = f + p
-    # alpha = start + spread z.  With a thin system alpha moves in the span of the columns only.
-    thin = hard and n > q
+    # alpha = start + spread z.  Where the columns do not span everything, alpha moves in their
+    # span only, and so do the equations of the fit.
+    span = _spanning(columns) if hard else columns
+    thin = hard and span.shape[1] < n
     size = float(np.linalg.norm(alpha)) or 1.0
-    start, spread = (alpha, columns) if thin else (np.zeros(n), np.eye(n) * size)
-    z = np.zeros(q) if thin else alpha / size
-    top = columns.T @ columns if thin else columns
+    start, spread = (alpha, span) if thin else (np.zeros(n), np.eye(n) * size)
+    z = np.zeros(span.shape[1]) if thin else alpha / size
+    top = span.T @ columns if thin else columns
     couple = np.zeros((len(top), len(z)))
     if not hard:
         couple = spread
@@ -101,7 +107,7 @@ def stationary_point(
     def residual(x: Vector) -> Vector:
         now, dual = x[:q], start + spread @ x[q:]
         fit = columns @ now - y
-        first = columns.T @ fit if thin else (fit if hard else fit + dual)
+        first = span.T @ fit if thin else (fit if hard else fit + dual)
         slope = np.zeros(q)
         for k in range(len(peaks)):
             part = slice(ends[k], ends[k + 1])
@@ -124,7 +130,7 @@ def stationary_point(
         if not all(np.linalg.norm(x[ends[k] : ends[k + 1]]) > 0.1 for k in range(len(peaks))):
             return None
         matrix = jacobian(x)
-        if matrix.shape[0] != matrix.shape[1] or not np.isfinite(matrix).all():
+        if not np.isfinite(matrix).all():
             return None
         try:
             step = np.linalg.solve(matrix, residual(x))
@@ -143,9 +149,9 @@ def stationary_point(
     relative = (2.0 * (n + q) + 32.0) * _ROUNDOFF + row_error
     weight = np.abs(jacobian(x))
     if thin:
-        weight[: len(top), :q] = np.abs(columns).T @ np.abs(columns)
-        weight[len(top) :, q:] = weight[: len(top), :q]
-    scale = np.abs(columns).T @ np.abs(y) if thin else np.abs(y)
+        weight[: len(top), :q] = np.abs(span).T @ np.abs(columns)
+        weight[len(top) :, q:] = weight[: len(top), :q].T
+    scale = np.abs(span).T @ np.abs(y) if thin else np.abs(y)
     fixed = np.concatenate([scale, np.abs(columns).T @ np.abs(start) + lam * unit[:q]])
     charged = relative * (weight @ np.abs(x) + fixed)
     moved = float(np.linalg.norm(inverse @ residual(x)))
@@ -174,3 +180,14 @@ def stationary_point(
         masses=masses * lengths, alpha=dual, mass_error=radius * float(masses.max(initial=0.0)),
         alpha_error=radius * reach + rounding, target_shift=shift,
     )  # fmt: skip
+
+
+def _spanning(columns: Matrix) -> Matrix:
+    """As many columns as their numerical rank, independent."""
+    scale = np.linalg.norm(columns, axis=0)
+    _, triangle, order = qr(
+        columns / np.where(scale > 0.0, scale, 1.0), mode="economic", pivoting=True
+    )
+    size = np.abs(np.diagonal(triangle))
+    rank = int(np.sum(size > _DEPENDENT * size.max(initial=0.0)))
+    return columns[:, np.sort(order[:rank])]

@@ -13,27 +13,16 @@ from numpy.typing import NDArray
 from measurelp.certificate.bounds import evaluate, skip_basis, without_skip
 from measurelp.certificate.certificate import Certificate
 from measurelp.certificate.certify import certify
-from measurelp.certificate.peaks import Landscape, Matrix, Peak, Vector, peak_near
-from measurelp.certificate.saturated_set import (
-    SAME_DIRECTION,
-    View,
-    covered,
-    on_same_face,
-    peaks_above,
-    peaks_of_atoms,
-)
-from measurelp.certificate.saturation import Cover
-from measurelp.certificate.solution_face import MassPolytope, mass_polytope, measure_with_masses
-from measurelp.certificate.stationary import StationaryPoint, stationary_point
+from measurelp.certificate.examination import Examination, examine
+from measurelp.certificate.saturated_set import View
+from measurelp.certificate.solution_face import MassPolytope, measure_with_masses
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
 from measurelp.problem import MeasureProblem
 from measurelp.status import Verdict
 
-_ROUNDOFF = 2.0**-53
 _WIDE = 1e-6  # relative to the total variation: a mass with this range has more than one value
 _ALTERNATIVE_GAP = 1e-9  # relative gap to which the two measures of NOT_UNIQUE must be optimal
-_MAX_RANK = 10
 DEFAULT_WORK = 1e8
 
 
@@ -186,15 +175,14 @@ def uniqueness(solution: Solved, *, max_work: float = DEFAULT_WORK) -> Uniquenes
     if not max_work > 0.0:
         raise InvalidProblem(f"max_work: expected a number > 0, found {max_work!r}.")
     view = View(solution.problem, solution.measure)
-    found = _attempt(view, _first_dual(solution), max_work, by_gap=False)
+    found = _verdict(examine(view, first_dual(solution), max_work), max_work)
     squared = not solution.problem.loss.is_hard_constraint
     if found.verdict is UniquenessVerdict.UNDECIDED and squared:
         own = solution.problem.loss.dual_from_fit(view.fit, solution.problem.y)
         gap = certify(solution.problem, solution.measure, dual=solution.dual, tol_gap=1e-12).gap
         if own is not None and math.isfinite(gap):
-            again = _attempt(
-                view, without_skip(own, view.basis), max_work, by_gap=True, gap=gap
-            )  # fmt: skip
+            own = without_skip(own, view.basis)
+            again = _verdict(examine(view, own, max_work, gap=gap), max_work)
             if again.verdict is not UniquenessVerdict.UNDECIDED:
                 return again
     return found
@@ -214,7 +202,7 @@ def check_optimal(solution: object, name: str) -> None:
         )
 
 
-def _first_dual(solution: Solved) -> Vector:
+def first_dual(solution: Solved) -> NDArray[np.float64]:
     """A dual vector to start from."""
     problem = solution.problem
     own = problem.loss.dual_from_fit(evaluate(problem, solution.measure).fit, problem.y)
@@ -224,210 +212,65 @@ def _first_dual(solution: Solved) -> Vector:
     return without_skip(own, skip_basis(problem))
 
 
-def _attempt(
-    view: View, alpha: Vector, max_work: float, *, by_gap: bool, gap: float = math.nan
-) -> Uniqueness:
-    """One way to bound the dual error, and all that follows."""
-    problem, lam = view.problem, view.problem.lam
-    landscape = view.landscape(alpha)
-    support, masses, loose = peaks_of_atoms(view, landscape)
-    point: StationaryPoint | None = None
-    skip = view.skip_matrix()
-    if not by_gap and not loose and skip is not None and support:
-        point = stationary_point(
-            view.space.rows, skip, problem.y, lam, support, view.active(support), masses, alpha,
-            hard=problem.loss.is_hard_constraint, row_error=view.row_error,
-        )  # fmt: skip
-        if point is not None:
-            alpha, masses = point.alpha, point.masses
-            landscape = view.landscape(alpha)
-            again = [peak_near(landscape, peak.point) for peak in support]
-            kept = [new for new, old in zip(again, support, strict=True) if on_same_face(new, old)]
-            if len(kept) < len(support):
-                point = None  # it is about other faces
-            else:
-                support = kept
-    alpha_error = math.sqrt(2.0 * max(gap, 0.0)) if by_gap else math.nan
-    if point is not None:
-        alpha_error = point.alpha_error
-    elif not by_gap and not support and not loose and not problem.loss.is_hard_constraint:
-        # The zero measure: its dual vector is y without the skip.
-        alpha_error = 16.0 * (problem.n + 8) * _ROUNDOFF * float(np.linalg.norm(problem.y))
-    known = math.isfinite(alpha_error)
-    error = view.error(alpha, alpha_error if known else 0.0)
-
-    floor = lam - (2.0 * error if known else 1e-9 * lam)
-    peaks, lower = peaks_above(view, landscape, support, floor)
-    cover: Cover | None = None
-    state = _State(view, landscape, support, masses, loose, peaks, lower, alpha_error, error, point)
-    if (
-        known and not loose and landscape.rows.shape[1] <= _MAX_RANK
-        and all(peak.margin > error for peak in peaks) and state.polytope.dimension == 0
-    ):  # fmt: skip
-        cover = covered(view, landscape, peaks, lower, error, max_work)
-    return state.answer(cover, "duality gap" if by_gap else "stationary point", max_work)
-
-
-class _State:
-    """What is known in one attempt."""
-
-    def __init__(
-        self, view: View, landscape: Landscape, support: list[Peak], masses: Vector,
-        loose: list[int], peaks: list[Peak], lower: list[float], alpha_error: float, error: float,
-        point: StationaryPoint | None,
-    ) -> None:  # fmt: skip
-        self.view, self.landscape = view, landscape
-        self.support, self.masses, self.loose = support, masses, loose
-        self.peaks, self.lower = peaks, lower
-        self.alpha_error, self.error, self.point = alpha_error, error, point
-
-    @property
-    def atoms(self) -> tuple[Matrix, Vector]:
-        """Saturated points (k, r) and signs: peaks, loose atoms, middles of flat pieces."""
-        view = self.view
-        points = [peak.point for peak in self.peaks]
-        signs = [peak.sign for peak in self.peaks]
-        norms = view.problem.weight_norm(view.measure.atoms)
-        for k in self.loose:
-            points.append(view.space.coordinates(view.measure.atoms[k : k + 1] / norms[k])[0])
-            signs.append(float(np.sign(view.measure.masses[k])))
-        if view.space.has_free_bias:
-            for a, first in enumerate(self.peaks):
-                for second in self.peaks[:a]:
-                    aligned = np.linalg.norm(first.point[:-1] - second.point[:-1]) <= SAME_DIRECTION
-                    middle = 0.5 * (first.point + second.point)
-                    value = first.sign * float(self.landscape.values(middle[None, :])[0])
-                    if (
-                        aligned and first.sign == second.sign
-                        and value >= view.problem.lam * (1.0 - 1e-10)
-                    ):  # fmt: skip
-                        points.append(middle)
-                        signs.append(first.sign)
-        r = self.landscape.rows.shape[1]
-        return np.array(points).reshape(-1, r), np.array(signs)
-
-    @property
-    def polytope(self) -> MassPolytope:
-        """The optimal masses over the saturated points."""
-        points, signs = self.atoms
-        features = self.view.features(points) * signs
-        start = np.zeros(len(points))
-        start[: len(self.masses)] = self.masses
-        for j, k in enumerate(self.loose):
-            start[len(self.peaks) + j] = abs(float(self.view.measure.masses[k]))
-        return mass_polytope(features, self.view.basis, start)
-
-    def answer(self, cover: Cover | None, proof: str, max_work: float) -> Uniqueness:
-        view, lam, error = self.view, self.view.problem.lam, self.error
-        points, signs = self.atoms
-        polytope = self.polytope
-        ranges, reached = polytope.ranges()
-        known = math.isfinite(self.alpha_error)
-        pair: tuple[AtomicMeasure, ...] = ()
-        certificates: tuple[Certificate, ...] = ()
-        width = ranges[:, 1] - ranges[:, 0]
-        total = float(polytope.start.sum())
-        wide = len(width) > 0 and float(width.max()) > _WIDE * total
-        reason = ""
-        if wide:
-            low, high = reached[int(np.argmax(width))]
-            pair = tuple(
-                measure_with_masses(
-                    view.problem, view.space.weights(points), signs * masses, view.fit
-                )
-                for masses in (low, high)
+def _verdict(found: Examination, max_work: float) -> Uniqueness:
+    """What follows for the number of optimal measures."""
+    view, lam, error = found.view, found.view.problem.lam, found.error
+    points, signs = found.atoms
+    polytope = found.polytope
+    ranges, reached = polytope.ranges()
+    width = ranges[:, 1] - ranges[:, 0]
+    pair: tuple[AtomicMeasure, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    reason = ""
+    if len(width) and float(width.max()) > _WIDE * float(polytope.start.sum()):
+        pair = tuple(
+            measure_with_masses(view.problem, view.space.weights(points), signs * masses, view.fit)
+            for masses in reached[int(np.argmax(width))]
+        )
+        certificates = tuple(
+            certify(view.problem, one, dual=found.alpha, tol_gap=_ALTERNATIVE_GAP) for one in pair
+        )
+        if not all(one.is_optimal for one in certificates):
+            pair, certificates = (), ()
+            reason = (
+                "the saturated features depend on each other, but another optimal measure "
+                "could not be certified"
             )
-            certificates = tuple(
-                certify(view.problem, one, dual=self.alpha, tol_gap=_ALTERNATIVE_GAP)
-                for one in pair
-            )
-            if all(one.is_optimal for one in certificates):
-                verdict = UniquenessVerdict.NOT_UNIQUE
-                worst = max(one.relative_gap for one in certificates)
-                message = (
-                    f"two measures that differ in a mass by {float(width.max()):.3g} have the same "
-                    f"fit and are both optimal to a relative gap of {max(worst, 0.0):.2g}"
-                )
-            else:
-                pair, certificates = (), ()
-                reason = (
-                    "the saturated features depend on each other, but another optimal measure "
-                    "could not be certified"
-                )
-        smallest = float(polytope.singular_values.min(initial=math.inf))
-        margin = min((peak.margin for peak in self.peaks), default=math.inf)
-        if any(math.isnan(peak.margin) for peak in self.peaks):
-            margin = math.nan
-        if not pair:
-            reason = reason or self._obstacle(cover, margin, smallest, proof, max_work)
-            verdict = UniquenessVerdict.UNDECIDED if reason else UniquenessVerdict.UNIQUE
-            message = reason or self._proved(proof)
-        signed = np.where(signs[:, None] > 0.0, ranges, -ranges[:, ::-1])
-        below = max((height for height in self.lower if height < lam - error), default=math.nan)
-        return Uniqueness(
-            verdict=verdict, message=message, saturated=view.space.weights(points),
-            ranges=signed, alternatives=pair, certificates=certificates,
-            smallest_singular_value=smallest, margin=margin / lam,
-            gap_to_next=(lam - below) / lam, dual_error=error / lam if known else math.nan,
-            target_shift=0.0 if self.point is None else self.point.target_shift,
-            proof=proof if known else "", nodes=0 if cover is None else cover.nodes,
-            polytope=polytope, signs=signs,
-            search_complete=cover is not None and cover.is_complete,
-        )  # fmt: skip
-
-    @property
-    def alpha(self) -> Vector:
-        return self.view.dual_vector(self.landscape)
-
-    def _obstacle(
-        self, cover: Cover | None, margin: float, smallest: float, proof: str, max_work: float
-    ) -> str:
-        """Why uniqueness is not proved; empty if it is."""
-        view, lam, error = self.view, self.view.problem.lam, self.error
-        if self.loose:
-            return (
-                f"{len(self.loose)} atoms of the solution are no strict peaks of the dual function; "
-                "solve again with a smaller tol_gap"
-            )
-        if not math.isfinite(self.alpha_error):
-            return (
-                "no exact stationary point could be proved near the solution: its features "
-                "depend on each other, or targets and data are degenerate"
-            )
-        if self.landscape.rows.shape[1] > _MAX_RANK:
-            return f"the rank {self.landscape.rows.shape[1]} is too large for the search"
-        if not margin > error:
-            return (
-                "a peak on a wall is not strictly complementary by more than the dual error "
-                f"(margin {margin / lam:.2g}, error {error / lam:.2g}, relative)"
-            )
-        idle = [peak for peak in self.peaks[len(self.support) :] if peak.height >= lam - error]
-        if idle and proof == "stationary point":
-            return (
-                f"at {len(idle)} further points |eta| equals the limit up to rounding "
+    if pair:
+        verdict = UniquenessVerdict.NOT_UNIQUE
+        worst = max(one.relative_gap for one in certificates)
+        message = (
+            f"two measures that differ in a mass by {float(width.max()):.3g} have the same "
+            f"fit and are both optimal to a relative gap of {max(worst, 0.0):.2g}"
+        )
+    else:
+        if not reason and found.is_error_known and found.idle and found.proof == "stationary point":
+            # Such a dual vector need not be feasible.
+            reason = (
+                f"at {len(found.idle)} further points |eta| equals the limit up to rounding "
                 f"(relative error {error / lam:.2g}) without any mass there"
             )
-        if cover is None or not cover.is_complete:
-            return f"the search was not completed within max_work = {max_work:.3g}: " + (
-                "it was not begun" if cover is None else f"{len(cover.cones)} cones are open"
-            )
-        moved = 4.0 * error / lam + 2e-13
-        moved *= view.reach * math.sqrt(max(1, len(self.peaks)))
-        points, _ = self.atoms
-        lengths = np.linalg.norm(view.features(points), axis=0)
-        if len(lengths) and not smallest * float(lengths.min()) > moved + 1e-12 * lengths.max():
-            return (
-                f"the saturated features are nearly dependent (smallest singular value "
-                f"{smallest:.2g})"
-            )
-        return ""
+        reason = reason or found.obstacle(max_work)
+        verdict = UniquenessVerdict.UNDECIDED if reason else UniquenessVerdict.UNIQUE
+        message = reason or _proved(found)
+    return Uniqueness(
+        verdict=verdict, message=message, saturated=view.space.weights(points),
+        ranges=np.where(signs[:, None] > 0.0, ranges, -ranges[:, ::-1]),
+        alternatives=pair, certificates=certificates,
+        smallest_singular_value=found.smallest_singular_value, margin=found.margin / lam,
+        gap_to_next=(lam - found.next_height) / lam,
+        dual_error=error / lam if found.is_error_known else math.nan,
+        target_shift=found.target_shift, proof=found.proof if found.is_error_known else "",
+        nodes=0 if found.cover is None else found.cover.nodes,
+        polytope=polytope, signs=signs, search_complete=found.is_complete,
+    )  # fmt: skip
 
-    def _proved(self, proof: str) -> str:
-        count = len(self.peaks)
-        shift = 0.0 if self.point is None else self.point.target_shift
-        targets = f", for targets within {shift:.2g} of the given ones" if shift > 0.0 else ""
-        return (
-            f"|eta| reaches its limit at most at {count} points, whose features are independent; "
-            f"dual error {self.error / self.view.problem.lam:.2g} (relative, by the {proof})"
-            f"{targets}"
-        )
+
+def _proved(found: Examination) -> str:
+    shift = found.target_shift
+    targets = f", for targets within {shift:.2g} of the given ones" if shift > 0.0 else ""
+    return (
+        f"|eta| reaches its limit at most at {len(found.peaks)} points, whose features are "
+        f"independent; dual error {found.error / found.view.problem.lam:.2g} (relative, by the "
+        f"{found.proof}){targets}"
+    )
