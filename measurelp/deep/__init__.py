@@ -1,12 +1,26 @@
 """Deep networks: layer by layer, and by what their layers hand on."""
 
+from measurelp.deep.covariance_descent import (
+    CovarianceMinimum,
+    covariance_objective,
+    minimise_covariances,
+)
 from measurelp.deep.covariances import (
     CovariancePair,
     CovarianceRank,
     covariance_pair,
     covariance_rank,
 )
+from measurelp.deep.instances import (
+    StuckInstance,
+    WideInstance,
+    complete_bipartite,
+    complete_bipartite_by_samples,
+    narrow_local_minimum,
+)
 from measurelp.deep.layers import LayerCertificate, LayerCertificates, certify_layers
+from measurelp.deep.plateau import Plateau, WidthBounds, plateau_curve, width_bounds
+from measurelp.deep.representation_cost import RepresentationCost, representation_cost
 from measurelp.deep.representations import (
     Forces,
     Representations,
@@ -16,7 +30,10 @@ from measurelp.deep.representations import (
 )
 
 __all__ = [
-    "CovariancePair", "CovarianceRank", "Forces", "LayerCertificate", "LayerCertificates",
-    "Representations", "SplitWeights", "certify_layers", "covariance_pair", "covariance_rank",
-    "representations", "split_weights",
+    "CovarianceMinimum", "CovariancePair", "CovarianceRank", "Forces", "LayerCertificate",
+    "LayerCertificates", "Plateau", "RepresentationCost", "Representations", "SplitWeights",
+    "StuckInstance", "WideInstance", "WidthBounds", "certify_layers", "complete_bipartite",
+    "complete_bipartite_by_samples", "covariance_objective", "covariance_pair",
+    "covariance_rank", "minimise_covariances", "narrow_local_minimum", "plateau_curve",
+    "representation_cost", "representations", "split_weights", "width_bounds",
 ]  # fmt: skip

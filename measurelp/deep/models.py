@@ -1,4 +1,4 @@
-"""What the functions of this room accept as a network and as targets."""
+"""What the functions of this room accept as a network, as targets and as a problem."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from measurelp.errors import InvalidProblem
 from measurelp.network import ReluChain, ReluNetwork, chain_from_network, chain_from_torch
+from measurelp.problem import MeasureProblem, ReLU, Squared
 
 Matrix = NDArray[np.float64]
 
@@ -32,3 +33,18 @@ def targets_of(targets: ArrayLike, shape: tuple[int, ...]) -> Matrix:
             f"targets: expected finite numbers of shape {shape}, found shape {Y.shape}."
         )
     return Y
+
+
+def check_plain(problem: MeasureProblem) -> None:
+    """Refuse problems for which one hidden layer's covariances do not tell everything."""
+    facts = {
+        "loss": isinstance(problem.loss, Squared), "activation": isinstance(problem.activation, ReLU),
+        "ball": problem.ball.name == "l2", "skip": problem.skip == "none",
+        "bias": problem.bias in ("penalized", "none"),
+    }  # fmt: skip
+    wrong = [name for name, fits in facts.items() if not fits]
+    if wrong:
+        raise InvalidProblem(
+            "problem: expected the squared loss, ReLU, the l2 ball, no skip and "
+            f'bias="penalized" or "none"; of this problem the {" and the ".join(wrong)} differ.'
+        )
