@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from measurelp._version import __version__
 
 if TYPE_CHECKING:
+    from measurelp import plotting
     from measurelp.arrangement import (
         Arrangement,
         Cells,
@@ -160,6 +161,7 @@ _HOMES = {
     "measurelp.cli.machine": ("info",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
+_ROOMS = ("plotting",)
 
 __all__ = [
     "Arrangement",
@@ -240,6 +242,7 @@ __all__ = [
     "network_from_torch",
     "onnx_from_network",
     "plateau_curve",
+    "plotting",
     "prune_network",
     "rebalance",
     "representation_cost",
@@ -259,6 +262,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"measurelp.{name}")
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'measurelp' has no attribute {name!r}")

@@ -110,6 +110,7 @@ ALLOWED = {
     },
     "sklearn": lambda file: file.name == "_sklearn.py" or "estimators" in file.parts,
     "torch": lambda file: file.name.startswith("_torch") or "training" in file.parts,
+    "matplotlib": lambda file: "plotting" in file.parts,
     "onnx": lambda file: file.name == "_onnx.py",
     "safetensors": lambda file: file.name == "_safetensors.py",
     "click": lambda file: "cli" in file.parts,
@@ -163,7 +164,15 @@ def blocks(file):
 
 
 @pytest.mark.parametrize(
-    "file", ["README.md", "docs/networks.md", "docs/numbers.md", "docs/oracle.md", "docs/proof.md"]
+    "file",
+    [
+        "README.md",
+        "docs/networks.md",
+        "docs/numbers.md",
+        "docs/oracle.md",
+        "docs/plotting.md",
+        "docs/proof.md",
+    ],
 )
 def test_examples_in_the_documentation_run(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

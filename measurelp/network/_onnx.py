@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from measurelp._optional import require
 from measurelp._version import __version__
 from measurelp.errors import InvalidFile, InvalidProblem
 from measurelp.network import _graph
 from measurelp.network._graph import Dense, Traced
-from measurelp.network._optional import require
 from measurelp.network.chain import ReluChain, real_array
 from measurelp.network.files import MAX_BYTES, read_file, write_file
 from measurelp.network.named_weights import named_weights_from_chain, named_weights_from_network

@@ -7,8 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from measurelp._optional import require
 from measurelp.errors import InvalidFile
-from measurelp.network._optional import require
 from measurelp.network.chain import ReluChain
 from measurelp.network.files import MAX_BYTES, read_file, write_file
 from measurelp.network.named_weights import (

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from measurelp._optional import require
 from measurelp.errors import InvalidProblem
-from measurelp.network._optional import require
 from measurelp.network.chain import ReluChain, network_from_chain
 from measurelp.network.relu_network import Form, ReluNetwork
 from measurelp.problem.measure_problem import Bias

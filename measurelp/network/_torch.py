@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from measurelp._optional import require
 from measurelp.errors import InvalidFile, InvalidProblem
-from measurelp.network._optional import require
 from measurelp.network._torch_graph import tensor_array, traced_torch
 from measurelp.network.chain import ReluChain
 from measurelp.network.files import MAX_BYTES, check_file_size

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from measurelp._optional import require
 from measurelp.errors import InvalidProblem
 from measurelp.network import _graph
 from measurelp.network._graph import Dense, Traced
-from measurelp.network._optional import require
 from measurelp.network.chain import real_array
 
 Matrix = NDArray[np.float64]

@@ -1,0 +1,237 @@
+"""The branch and bound of a proof: the cones into which it split weight space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import measurelp.check_proof as checker
+from measurelp.errors import InvalidProblem
+from measurelp.plotting._canvas import (
+    COUNT_MAP,
+    areas,
+    axes_or_new,
+    colour_bar,
+    sign_colours,
+    symbol,
+)
+from measurelp.plotting._globe import draw_atoms, draw_axes_marks, globe
+from measurelp.plotting.weight_space import longitude_latitude
+
+if TYPE_CHECKING:
+    import os
+
+    from matplotlib.axes import Axes
+
+
+def plot_cover(path: str | os.PathLike[str], *, ax: Axes | None = None) -> Axes:
+    r"""The cones of a proof file, coloured by how often they were split.
+
+    On each cone of the cover :math:`|\eta|\le\lambda` is proved in exact arithmetic; cones are
+    small where the level is nearly reached while many rows change sides.  Half of weight space
+    is split, each cone together with its opposite, and both are drawn, with the neurons' directions.
+
+    Parameters
+    ----------
+    path
+        A proof written by ``solution.proof(path)``, about data of rank 2 or 3 and without a free
+        bias.  It is read, not checked: ``measurelp check`` does that.
+    ax : matplotlib Axes, optional
+        Rank 2: ordinary axes; rank 3: ``projection="mollweide"``.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    InvalidProblem
+        If the file is no proof, or its cover is not one of cones in two or three coordinates.
+    """
+    cover = cover_of_proof(path)
+    if cover.cones.shape[1] == 2:
+        ax = _circle(cover, axes_or_new(ax, size=(4.4, 3.6)))
+    else:
+        ax = _sphere(cover, axes_or_new(ax, projection="mollweide", size=(6.0, 4.0)))
+    ax.set_title(f"Cover of weight space by {len(cover.cones):,} cones", pad=10)
+    return ax
+
+
+@dataclass(frozen=True, eq=False)
+class ProofCover:
+    """What a proof file says about weight space.
+
+    Attributes
+    ----------
+    cones : (q, p, p) array
+        Unit generators, one a row, of all cones; p is 2 or 3.
+    depths : (q,) array of int
+        How many splits each is away from its orthant.
+    atoms : (k, p) array
+        Unit directions of the network's neurons, and ``masses`` (k,) with their signs.
+    names : tuple of str
+        Of the p coordinates; u1, ... for a basis of the row space that the file names.
+    """
+
+    cones: NDArray[np.float64]
+    depths: NDArray[np.int64]
+    atoms: NDArray[np.float64]
+    masses: NDArray[np.float64]
+    names: tuple[str, ...]
+
+
+def cover_of_proof(path: str | os.PathLike[str]) -> ProofCover:
+    """The cones of a proof's cover by cones; see :func:`plot_cover` for what is refused."""
+    try:
+        document = checker.read(path)
+        stated = checker.problem_of(document["problem"])
+        a_unit, alpha = document["dual"]
+        rows, centres, _, _ = checker.supremum_of(
+            stated, a_unit, tuple(alpha), document["coordinates"]
+        )
+        covers: Any = document["covers"]
+    except (checker.Unreadable, checker.Rejected, KeyError, TypeError, ValueError) as error:
+        raise InvalidProblem(f"{path}: is not a proof that can be read ({error}).") from None
+    if stated.bias == "free" or len(covers) != 1 or not isinstance(covers[0], list):
+        raise InvalidProblem(
+            f"{path}: its cover is not one of cones of all of weight space, so it cannot be drawn; "
+            'covers by cones belong to few dimensions and bias "none" or "penalized".'
+        )
+    p = len(centres[0])
+    if p not in (2, 3):
+        raise InvalidProblem(f"{path}: covers are drawn for rank 2 and 3, this one has rank {p}.")
+    found: list[list[list[float]]] = []
+    depths: list[int] = []
+    records = iter(covers[0])
+    for orthant in checker.orthants(checker.part_of(rows, centres[0])):
+        stack = [orthant]
+        while stack:
+            cone = stack.pop()
+            while cone.open:
+                record = tuple(next(records))
+                if record[0] == checker.SPLIT:
+                    stack += checker.split(cone, record)
+                    break
+                cone = cone._replace(open=cone.open - {record[0]})
+            if not cone.open:
+                unit = [_unit(generator) for generator in cone.generators]
+                found += [unit, [[-c for c in g] for g in unit]]
+                depths += [cone.depth, cone.depth]
+    atoms, masses = _neurons(document)
+    letter = "w" if document["coordinates"] is None else "u"
+    names = tuple(f"{letter}{j + 1}" for j in range(p))
+    if letter == "w" and stated.bias == "penalized":
+        names = (*names[:-1], "b")
+    return ProofCover(np.array(found), np.array(depths), atoms, masses, names)
+
+
+def _neurons(document: dict[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Unit directions of the file's neurons in the cover's coordinates, and their masses."""
+    network = document["network"]
+    hidden, output = (_doubles(network[key]) for key in ("hidden", "output"))
+    hidden = hidden.reshape(len(output), -1)
+    if document["coordinates"] is not None:
+        hidden = hidden @ _doubles(document["coordinates"]["basis"])
+    length = np.linalg.norm(hidden, axis=1)
+    alive = length > 0.0
+    return hidden[alive] / length[alive, None], (output * length)[alive]
+
+
+def _doubles(entry: list[Any]) -> NDArray[np.float64]:
+    """Rationals [denominator, numerators] as doubles; integers may be larger than any double."""
+    unit, numerators = entry
+    flat = [float(Fraction(int(c), int(unit))) for c in np.array(numerators, dtype=object).ravel()]
+    return np.array(flat).reshape(np.array(numerators, dtype=object).shape)
+
+
+def _unit(generator: tuple[int, ...]) -> list[float]:
+    """An integer vector of any size, scaled to length 1."""
+    largest = max(map(abs, generator))
+    short = np.array([c / largest for c in generator])
+    return [float(c) for c in short / np.linalg.norm(short)]
+
+
+def _circle(cover: ProofCover, ax: Axes) -> Axes:
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Wedge
+
+    wedges = []
+    for cone in cover.cones:
+        first, second = np.arctan2(cone[:, 1], cone[:, 0])
+        turn = (second - first + np.pi) % (2.0 * np.pi) - np.pi
+        low = np.degrees(first if turn > 0.0 else second)
+        wedges.append(Wedge((0.0, 0.0), 1.0, low, low + np.degrees(abs(turn))))
+    patches = PatchCollection(wedges, cmap=COUNT_MAP, edgecolor="white", linewidth=0.4)
+    patches.set_array(cover.depths)
+    ax.add_collection(patches)
+    ax.scatter(
+        cover.atoms[:, 0], cover.atoms[:, 1], s=areas(np.abs(cover.masses)), c=sign_colours(cover.masses),
+        edgecolors="white", linewidths=1.0, zorder=4, label="atoms",
+    )  # fmt: skip
+    ax.set_aspect("equal")
+    ax.set_xlim(-1.1, 1.1)
+    ax.set_ylim(-1.1, 1.1)
+    ax.set_xticks([-1, 0, 1])
+    ax.set_yticks([-1, 0, 1])
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    ax.set_xlabel(f"${symbol(cover.names[0])}$")
+    ax.set_ylabel(f"${symbol(cover.names[1])}$", rotation=0, labelpad=10)
+    _depth_bar(ax, patches)
+    return ax
+
+
+def _sphere(cover: ProofCover, ax: Axes) -> Axes:
+    from matplotlib.collections import PolyCollection
+
+    outlines, shades = [], []
+    for cone, depth in zip(cover.cones, cover.depths, strict=True):
+        for piece in _outlines(cone):
+            outlines.append(piece)
+            shades.append(depth)
+    patches = PolyCollection(outlines, cmap=COUNT_MAP, edgecolor="white", linewidth=0.5)
+    patches.set_array(np.array(shades))
+    ax.add_collection(patches, autolim=False)
+    globe(ax)
+    draw_axes_marks(ax, cover.names)
+    draw_atoms(ax, cover.atoms, np.abs(cover.masses), cover.masses)
+    _depth_bar(ax, patches)
+    return ax
+
+
+def _outlines(cone: NDArray[np.float64], steps: int = 12) -> list[NDArray[np.float64]]:
+    """The spherical triangle of a cone on the map, twice where it crosses the map's edge."""
+    t = np.linspace(0.0, 1.0, steps, endpoint=False)[:, None]
+    edges = [(1.0 - t) * cone[k] + t * cone[(k + 1) % 3] for k in range(3)]
+    points = np.concatenate(edges)
+    points /= np.linalg.norm(points, axis=1)[:, None]
+    longitude, latitude = longitude_latitude(points)
+    pole = np.hypot(points[:, 0], points[:, 1]) < 1e-12
+    centre = cone.sum(axis=0)
+    middle = float(np.arctan2(centre[1], centre[0]))
+    # Unrolled around the triangle's own middle; at a pole the longitude is whatever is near.
+    longitude = middle + (longitude - middle + np.pi) % (2.0 * np.pi) - np.pi
+    where = np.flatnonzero(pole)
+    pieces_lon, pieces_lat = list(longitude), list(latitude)
+    for k in where[::-1]:
+        before, after = longitude[k - 1], longitude[(k + 1) % len(longitude)]
+        pieces_lon[k : k + 1] = [before, after]
+        pieces_lat[k : k + 1] = [latitude[k], latitude[k]]
+    outline = np.column_stack([pieces_lon, pieces_lat])
+    shifts = [0.0]
+    if outline[:, 0].max() > np.pi + 1e-9:
+        shifts.append(-2.0 * np.pi)
+    if outline[:, 0].min() < -np.pi - 1e-9:
+        shifts.append(2.0 * np.pi)
+    copies = [outline + np.array([shift, 0.0]) for shift in shifts]
+    return [np.clip(copy, [-np.pi, -np.pi / 2], [np.pi, np.pi / 2]) for copy in copies]
+
+
+def _depth_bar(ax: Axes, patches: Any) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    colour_bar(ax, patches, "splits", ticks=MaxNLocator(5, integer=True))

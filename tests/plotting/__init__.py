@@ -1,0 +1,1 @@
+"""Tests of the pictures: what the artists hold is the mathematics."""
