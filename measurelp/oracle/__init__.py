@@ -5,9 +5,11 @@ from measurelp.oracle.base import Budget, DualFunction, Oracle, OracleReport
 from measurelp.oracle.cells import CellOracle
 from measurelp.oracle.choose import ORACLE_NAMES, choose_oracle
 from measurelp.oracle.cones import ConeOracle
+from measurelp.oracle.fans import FanOracle
+from measurelp.oracle.rays import RayOracle
 from measurelp.oracle.signs import SignOracle
 
 __all__ = [
     "ORACLE_NAMES", "AngleOracle", "Budget", "CellOracle", "ConeOracle", "DualFunction",
-    "Oracle", "OracleReport", "SignOracle", "choose_oracle",
+    "FanOracle", "Oracle", "OracleReport", "RayOracle", "SignOracle", "choose_oracle",
 ]  # fmt: skip

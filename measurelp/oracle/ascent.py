@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.oracle._ascent_kernels import ascend_all
+from measurelp.oracle._ray_ascent_kernels import ascend_to_rays
 from measurelp.oracle.base import DualFunction, Slice
 
 _STEPS = 50
@@ -21,7 +22,8 @@ def climbed(
 ) -> NDArray[np.float64]:
     """Where climbing sign * eta from given coordinates (k, r) ends, in coordinates of unit norm.
 
-    The sign is that of eta at the start unless ``signs`` (k,) are given.  Starts without a
+    With a ball of flat faces these are rays (see ``_ray_ascent_kernels``).  The sign is that of
+    eta at the start unless ``signs`` (k,) are given.  Starts without a
     penalised part are dropped.  With a free bias, the linear part and the place of the kink
     are improved in turn.  Nobody climbs more than ``steps`` steps.
     """
@@ -37,11 +39,32 @@ def climbed(
         return points
     if not dual.space.has_free_bias:
         points = np.ascontiguousarray(points)
-        ascend_all(*_scaled(rows, alpha), points, signs, steps)
+        _ascend(dual, rows, alpha, points, signs, steps)
         return points
     return np.vstack([
         _climbed_with_bias(dual, point, sign) for point, sign in zip(points, signs, strict=True)
     ])  # fmt: skip
+
+
+def _ascend(
+    dual: DualFunction,
+    rows: NDArray[np.float64],
+    alpha: NDArray[np.float64],
+    points: NDArray[np.float64],
+    signs: NDArray[np.float64],
+    steps: int,
+) -> None:
+    """Climb in place over a slice: over the sphere, or from ray to ray of a ball with flat faces."""
+    fan = dual.space.ball.fan
+    if fan is None:
+        ascend_all(*_scaled(rows, alpha), points, signs, steps)
+        return
+    walls = fan.walls(rows.shape[1])
+    normals = np.ascontiguousarray(np.vstack([rows, walls]))
+    coefficients = np.append(alpha, np.zeros(len(walls)))
+    ascend_to_rays(
+        normals, signs[:, None] * coefficients, dual.space.ball.name == "l1", points, steps
+    )
 
 
 def _scaled(
@@ -73,5 +96,5 @@ def _climbed_with_bias(
         last = best
         shifted = inputs - inputs[best]
         part = Slice(np.ascontiguousarray(shifted), alpha, inputs[best], scale)
-        ascend_all(*_scaled(part.rows, alpha), direction, np.array([sign]), _STEPS)
+        _ascend(dual, part.rows, alpha, direction, np.array([sign]), _STEPS)
     return point[None, :] if part is None else part.to_space(direction)

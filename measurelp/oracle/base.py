@@ -85,12 +85,16 @@ class DualFunction:
 
     @cached_property
     def magnitude(self) -> float:
-        r""":math:`\sum_i |\alpha_i| |z_i|`, the scale of all rounding errors.
+        r""":math:`\sum_i |\alpha_i| |z_i|_*`, the scale of all rounding errors.
 
         With a free bias, weights with |b| <= R |w| suffice (see :class:`Slice`), and the last
         entry of every row is R.
         """
-        return float(np.abs(self.alpha) @ np.linalg.norm(self.space.rows, axis=1))
+        rows, p = self.space.rows, self.space.n_penalized
+        sizes = self.space.ball.dual_norm(rows[:, :p])
+        if self.space.has_free_bias:
+            sizes = sizes + self.space.bias_scale
+        return float(np.abs(self.alpha) @ sizes)
 
     @property
     def slices(self) -> Iterator[Slice]:
@@ -120,14 +124,15 @@ class DualFunction:
         """
         rows, alpha = self.merged
         inputs = rows[:, :-1] if self.space.has_free_bias else rows
-        lengths = np.linalg.norm(inputs, axis=1)
+        dual_norm = self.space.ball.dual_norm
+        lengths = dual_norm(inputs)
         centres = inputs if self.space.has_free_bias else np.zeros((1, rows.shape[1]))
-        away = np.linalg.norm(centres, axis=1)
+        away = dual_norm(centres)
         plus, minus = (
             float((abs(alpha) * lengths)[part].sum()) + away * float(abs(alpha)[part].sum())
             for part in (alpha > 0.0, alpha < 0.0)
         )
-        linear = np.linalg.norm(alpha @ inputs - alpha.sum() * centres, axis=1)
+        linear = dual_norm(alpha @ inputs - alpha.sum() * centres)
         # Sums of at most n terms, norms of r, few products: all within this much of P + M.
         rounding = 4.0 * (len(alpha) + rows.shape[1] + 16) * ROUNDOFF * (plus + minus)
         either = np.maximum(plus, minus)

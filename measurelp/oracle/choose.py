@@ -8,10 +8,15 @@ from measurelp.oracle.angles import AngleOracle
 from measurelp.oracle.base import Oracle
 from measurelp.oracle.cells import CellOracle
 from measurelp.oracle.cones import ConeOracle
+from measurelp.oracle.fans import FanOracle
+from measurelp.oracle.rays import RayOracle
 from measurelp.oracle.signs import SignOracle
 from measurelp.problem import RowSpace
 
-ORACLE_NAMES = ("auto", "angles", "cells", "branch_and_bound", "cones", "signs")
+ORACLE_NAMES = (
+    "auto", "angles", "cells", "branch_and_bound", "cones", "signs", "fans", "rays"
+)  # fmt: skip
+_OF_FLAT_FACES = ("auto", "branch_and_bound", "fans", "rays")
 _MANY_CIRCLES = 1000  # data points, each with a circle of its own
 # Up to so many distinct rows a tree over signs of rows beat one over cones, at optima with lam
 # from 1e-3 to 1e-2 lam_max (docs/oracle.md), by the number of penalised coordinates.
@@ -26,7 +31,8 @@ def choose_oracle(
 
     ``None`` and "auto" take angles for at most 2 penalised coordinates; for more, branch and
     bound over cones, or over signs of rows where there are many coordinates and few rows.
-    "branch_and_bound" takes the better of these two; ``n_jobs`` is for them.
+    "branch_and_bound" takes the better of these two; ``n_jobs`` is for them.  For the l1
+    and linf ball, "auto" and "branch_and_bound" mean "fans", and "rays" enumerates.
     """
     if oracle is not None and not isinstance(oracle, str):
         if not isinstance(oracle, Oracle):
@@ -37,6 +43,12 @@ def choose_oracle(
     if oracle not in (None, *ORACLE_NAMES):
         raise InvalidProblem(
             f"oracle: expected one of {', '.join(ORACLE_NAMES)}, found {oracle!r}."
+        )
+    if space.ball.fan is not None:
+        return _of_flat_faces(oracle, space, n_jobs)
+    if oracle in ("fans", "rays"):
+        raise InvalidProblem(
+            f'oracle: "{oracle}" is for the l1 and linf ball; the {space.ball.name} ball has no rays.'
         )
     if oracle == "angles":
         return AngleOracle(), "asked for by name"
@@ -64,3 +76,15 @@ def choose_oracle(
         f"{p} penalised coordinates, {rows} distinct rows: the tree over cones, which wins there"
         + (f" from about {most} rows on" if most else ""),
     )
+
+
+def _of_flat_faces(oracle: str | None, space: RowSpace, n_jobs: int) -> tuple[Oracle, str]:
+    if oracle is not None and oracle not in _OF_FLAT_FACES:
+        raise InvalidProblem(
+            f'oracle: "{oracle}" bounds the dual function over the Euclidean ball, and the problem '
+            f"has the {space.ball.name} ball; use one of {', '.join(_OF_FLAT_FACES)}."
+        )
+    if oracle == "rays":
+        return RayOracle(), "asked for by name"
+    why = f"{space.ball.name} ball: cones on which the norm is linear"
+    return FanOracle(n_jobs=n_jobs), "asked for by name" if oracle == "fans" else why

@@ -14,7 +14,7 @@ import heapq
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,7 +118,7 @@ def visit(tree: Tree, part: Slice, goal: Goal, share: Share, best: float) -> Tre
 
 
 def maximise_by_trees(
-    tree_types: Iterable[type[Tree]],
+    tree_types: Iterable[Callable[[int, float], Tree]],
     dual: DualFunction,
     *,
     level: float,
@@ -172,7 +172,7 @@ class _Search:
         tops = [-heap[0][0] for heap in (self.untouched, self.opened) if heap]
         return max(self.closed, *tops) if tops else self.closed
 
-    def run(self, tree_types: Iterable[type[Tree]]) -> None:
+    def run(self, tree_types: Iterable[Callable[[int, float], Tree]]) -> None:
         """Turn after turn, until nothing is open or the budget is used up."""
         bounds = self.dual.slice_bounds
         for tree_type in tree_types:

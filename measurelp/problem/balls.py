@@ -8,6 +8,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from measurelp.problem.polyhedral_balls import Fan
+
 
 @runtime_checkable
 class Ball(Protocol):
@@ -20,6 +22,15 @@ class Ball(Protocol):
 
     def norm(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """The norm of each row of ``weights``, shape (k, d) to (k,)."""
+        ...
+
+    def dual_norm(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The largest inner product of each row with a weight in the ball, (n, d) to (n,)."""
+        ...
+
+    @property
+    def fan(self) -> Fan | None:
+        """The cones on which the norm is linear, None where there are none."""
         ...
 
 
@@ -38,3 +49,11 @@ class L2Ball:
 
     def norm(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.linalg.norm(weights, axis=1))
+
+    def dual_norm(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.norm(rows)
+
+    @property
+    def fan(self) -> None:
+        """A sphere has no flat parts."""
+        return

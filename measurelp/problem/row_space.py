@@ -1,8 +1,9 @@
-"""The coordinates that algorithms work in: row space, distinct rows, a Euclidean ball.
+"""The coordinates that algorithms work in: row space, distinct rows.
 
-For the l2 ball only the component of a hidden weight in the span of the data matters, and
-equal rows act as one.  :func:`row_space` makes both reductions and keeps the way back, with
-a proved bound on everything that floating point lost on the way.
+For the l2 ball only the component of a hidden weight in the span of the data matters; for
+other balls a projection may be longer than the weight, and all coordinates stay.  Equal rows
+act as one.  :func:`row_space` makes both reductions and keeps the way back, with a proved
+bound on everything that floating point lost on the way.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from measurelp.problem.balls import Ball
 from measurelp.problem.measure_problem import MeasureProblem
 
 _ROUNDOFF = 2.0**-53
@@ -48,6 +50,8 @@ class RowSpace:
         See above.
     inflation : float
         See above.
+    ball : Ball
+        The norm of weights, the same in coordinates.
     """
 
     rows: NDArray[np.float64]
@@ -59,6 +63,7 @@ class RowSpace:
     n_penalized: int
     residual: NDArray[np.float64]
     inflation: float
+    ball: Ball
 
     @property
     def rank(self) -> int:
@@ -72,7 +77,7 @@ class RowSpace:
 
     def norms(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
         """The ball's norm of each row of coordinates, the free bias left out."""
-        return np.asarray(np.linalg.norm(coordinates[:, : self.n_penalized], axis=1))
+        return self.ball.norm(coordinates[:, : self.n_penalized])
 
     def weights(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
         """Hidden weights (k, d') of the problem from coordinates (k, r)."""
@@ -92,7 +97,7 @@ class RowSpace:
 
 
 def row_space(problem: MeasureProblem) -> RowSpace:
-    """Reduce a problem's inputs to coordinates of its row space.
+    """Reduce a problem's inputs to coordinates of its row space, or of the whole space.
 
     Complexity O(n d^2).  The numerical rank may be taken too low: what that loses is in
     ``residual`` and therefore in every bound, never ignored.
@@ -101,17 +106,21 @@ def row_space(problem: MeasureProblem) -> RowSpace:
     inputs = problem.X if free else problem.lifted
     shift = inputs.mean(axis=0) if free else np.zeros(inputs.shape[1])
     centred = inputs - shift if free else inputs
-    basis, rows = _orthonormal_coordinates(centred)
-    lost = np.linalg.norm(centred - rows @ basis.T, axis=1)
-    scale = np.linalg.norm(inputs, axis=1) + float(np.linalg.norm(shift))
-    rounding = 8.0 * (inputs.shape[1] + 2) * _ROUNDOFF * scale
+    ball, width = problem.ball, inputs.shape[1]
+    if ball.fan is None:
+        basis, rows = _orthonormal_coordinates(centred)
+    else:
+        basis, rows = np.eye(width), centred.copy()
+    lost = ball.dual_norm(centred - rows @ basis.T)
+    scale = ball.dual_norm(inputs) + float(ball.dual_norm(shift[None, :])[0])
+    rounding = 8.0 * (width + 2) * _ROUNDOFF * scale
     exact = not free and basis.shape[0] == basis.shape[1]
     residual = np.zeros(len(rows)) if exact else lost + rounding
-    inflation = 1.0 if exact else 1.0 + 64.0 * inputs.shape[1] * _ROUNDOFF
+    inflation = 1.0 if exact else 1.0 + 64.0 * width * _ROUNDOFF
     n_penalized = rows.shape[1]
     bias_scale = float("nan")
     if free:
-        bias_scale = float(np.max(np.linalg.norm(rows, axis=1))) or 1.0
+        bias_scale = float(np.max(ball.dual_norm(rows))) or 1.0
         rows = np.column_stack([rows, np.full(len(rows), bias_scale)])
     order = np.lexsort(rows.T[::-1])
     ordered = rows[order]
@@ -122,7 +131,7 @@ def row_space(problem: MeasureProblem) -> RowSpace:
     return RowSpace(
         rows=np.ascontiguousarray(rows), distinct=np.ascontiguousarray(ordered[is_new]),
         group=group, basis=basis, shift=shift, bias_scale=bias_scale, n_penalized=n_penalized,
-        residual=residual, inflation=inflation,
+        residual=residual, inflation=inflation, ball=ball,
     )  # fmt: skip
 
 
