@@ -4,4 +4,7 @@ import importlib.util
 
 collect_ignore = []
 if importlib.util.find_spec("torch") is None:
-    collect_ignore += ["measurelp/network/_torch_layers.py", "measurelp/network/_torch_modules.py"]
+    collect_ignore += [
+        "measurelp/deep/_torch_variation.py", "measurelp/network/_torch_layers.py",
+        "measurelp/network/_torch_modules.py",
+    ]  # fmt: skip

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Forces,
         LayerCertificate,
         LayerCertificates,
+        MatrixReport,
         Plateau,
         RepresentationCost,
         Representations,
@@ -50,11 +51,13 @@ if TYPE_CHECKING:
         covariance_objective,
         covariance_pair,
         covariance_rank,
+        matrix_report,
         minimise_covariances,
         plateau_curve,
         representation_cost,
         representations,
         split_weights,
+        variation_network,
         width_bounds,
     )
     from measurelp.dictionary import Dictionary
@@ -141,10 +144,11 @@ _HOMES = {
     ),
     "measurelp.deep": (
         "CovarianceMinimum", "CovariancePair", "CovarianceRank", "Forces", "LayerCertificate",
-        "LayerCertificates", "Plateau", "RepresentationCost", "Representations", "SplitWeights",
-        "WidthBounds", "certify_layers", "covariance_objective", "covariance_pair",
-        "covariance_rank", "minimise_covariances", "plateau_curve", "representation_cost",
-        "representations", "split_weights", "width_bounds",
+        "LayerCertificates", "MatrixReport", "Plateau", "RepresentationCost", "Representations",
+        "SplitWeights", "WidthBounds", "certify_layers", "covariance_objective",
+        "covariance_pair", "covariance_rank", "matrix_report", "minimise_covariances",
+        "plateau_curve", "representation_cost", "representations", "split_weights",
+        "variation_network", "width_bounds",
     ),
     "measurelp.certificate": (
         "Certificate", "SolutionSet", "Uniqueness", "UniquenessVerdict", "solution_set",
@@ -184,6 +188,7 @@ __all__ = [
     "L2Ball",
     "LayerCertificate",
     "LayerCertificates",
+    "MatrixReport",
     "MeasureProblem",
     "MeasurelpError",
     "MissingDependency",
@@ -231,6 +236,7 @@ __all__ = [
     "load_network",
     "load_scaler",
     "load_solution",
+    "matrix_report",
     "measure_from_network",
     "minimise_covariances",
     "network_from_chain",
@@ -257,6 +263,7 @@ __all__ = [
     "torch_from_chain",
     "torch_from_network",
     "uniqueness",
+    "variation_network",
     "width_bounds",
 ]  # fmt: skip
 

@@ -18,22 +18,24 @@ from measurelp.deep.instances import (
     complete_bipartite_by_samples,
     narrow_local_minimum,
 )
-from measurelp.deep.layers import LayerCertificate, LayerCertificates, certify_layers
-from measurelp.deep.plateau import Plateau, WidthBounds, plateau_curve, width_bounds
-from measurelp.deep.representation_cost import RepresentationCost, representation_cost
-from measurelp.deep.representations import (
+from measurelp.deep.interpolation_cost import RepresentationCost, representation_cost
+from measurelp.deep.layer_values import (
     Forces,
     Representations,
     SplitWeights,
     representations,
     split_weights,
 )
+from measurelp.deep.layers import LayerCertificate, LayerCertificates, certify_layers
+from measurelp.deep.plateau import Plateau, WidthBounds, plateau_curve, width_bounds
+from measurelp.deep.variation import MatrixReport, matrix_report, variation_network
 
 __all__ = [
     "CovarianceMinimum", "CovariancePair", "CovarianceRank", "Forces", "LayerCertificate",
-    "LayerCertificates", "Plateau", "RepresentationCost", "Representations", "SplitWeights",
-    "StuckInstance", "WideInstance", "WidthBounds", "certify_layers", "complete_bipartite",
-    "complete_bipartite_by_samples", "covariance_objective", "covariance_pair",
-    "covariance_rank", "minimise_covariances", "narrow_local_minimum", "plateau_curve",
-    "representation_cost", "representations", "split_weights", "width_bounds",
+    "LayerCertificates", "MatrixReport", "Plateau", "RepresentationCost", "Representations",
+    "SplitWeights", "StuckInstance", "WideInstance", "WidthBounds", "certify_layers",
+    "complete_bipartite", "complete_bipartite_by_samples", "covariance_objective",
+    "covariance_pair", "covariance_rank", "matrix_report", "minimise_covariances",
+    "narrow_local_minimum", "plateau_curve", "representation_cost", "representations",
+    "split_weights", "variation_network", "width_bounds",
 ]  # fmt: skip
