@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from measurelp._optional import require
 from measurelp.errors import InvalidProblem
-from measurelp.network import require
 from measurelp.problem import finite_matrix
 from measurelp.problem.measure_problem import Bias
 

@@ -1,7 +1,6 @@
 """Finite networks: weights and measures, one into the other, in other libraries and on disk."""
 
 from measurelp.network._onnx import chain_from_onnx, network_from_onnx, onnx_from_network
-from measurelp.network._optional import require
 from measurelp.network._safetensors import (
     chain_from_safetensors,
     network_from_safetensors,
@@ -53,7 +52,7 @@ __all__ = [
     "network_from_measure", "network_from_onnx", "network_from_parts",
     "network_from_safetensors", "network_from_sklearn", "network_from_state_dict",
     "network_from_torch", "onnx_from_network", "parts_from_network", "prune_layer",
-    "prune_network", "read_folder", "rebalance", "require", "safetensors_from_network", "save_chain",
+    "prune_network", "read_folder", "rebalance", "safetensors_from_network", "save_chain",
     "scaler_from_document", "share_neurons", "sharing_radius", "sklearn_from_network",
     "torch_from_chain", "torch_from_network", "write_folder",
 ]  # fmt: skip
