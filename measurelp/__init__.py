@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from measurelp.backends import cvxpy_from_problem
     from measurelp.certificate import (
         Certificate,
+        Nondegeneracy,
         SolutionSet,
         Uniqueness,
         UniquenessVerdict,
+        nondegeneracy,
         solution_set,
         uniqueness,
     )
@@ -114,11 +116,14 @@ if TYPE_CHECKING:
     from measurelp.solving import (
         Diagnosis,
         Solution,
+        Stability,
+        StabilityVerdict,
         certify,
         diagnose,
         lam_max,
         load_solution,
         solve,
+        stability,
     )
     from measurelp.status import PointKind, Scope, Standing, Termination, Verdict
 
@@ -151,11 +156,12 @@ _HOMES = {
         "variation_network", "width_bounds",
     ),
     "measurelp.certificate": (
-        "Certificate", "SolutionSet", "Uniqueness", "UniquenessVerdict", "solution_set",
-        "uniqueness",
+        "Certificate", "Nondegeneracy", "SolutionSet", "Uniqueness", "UniquenessVerdict",
+        "nondegeneracy", "solution_set", "uniqueness",
     ),
     "measurelp.solving": (
-        "Diagnosis", "Solution", "certify", "diagnose", "lam_max", "load_solution", "solve",
+        "Diagnosis", "Solution", "Stability", "StabilityVerdict", "certify", "diagnose", "lam_max",
+        "load_solution", "solve", "stability",
     ),
     "measurelp.status": ("PointKind", "Scope", "Standing", "Termination", "Verdict"),
     "measurelp.errors": (
@@ -192,6 +198,7 @@ __all__ = [
     "MeasureProblem",
     "MeasurelpError",
     "MissingDependency",
+    "Nondegeneracy",
     "Plateau",
     "PointKind",
     "ReLU",
@@ -205,6 +212,8 @@ __all__ = [
     "SolutionSet",
     "SplitWeights",
     "Squared",
+    "Stability",
+    "StabilityVerdict",
     "Standing",
     "Termination",
     "Uniqueness",
@@ -246,6 +255,7 @@ __all__ = [
     "network_from_sklearn",
     "network_from_state_dict",
     "network_from_torch",
+    "nondegeneracy",
     "onnx_from_network",
     "plateau_curve",
     "plotting",
@@ -260,6 +270,7 @@ __all__ = [
     "solution_set",
     "solve",
     "split_weights",
+    "stability",
     "torch_from_chain",
     "torch_from_network",
     "uniqueness",

@@ -10,11 +10,13 @@ from measurelp.certificate.certify import (
     report_from_certificate,
 )
 from measurelp.certificate.feasibility import interpolation_obstacle
+from measurelp.certificate.first_order import FirstOrder
+from measurelp.certificate.nondegeneracy import Nondegeneracy, nondegeneracy
 from measurelp.certificate.solution_set import SolutionSet, Sparsest, solution_set
-from measurelp.certificate.uniqueness import Uniqueness, UniquenessVerdict, uniqueness
+from measurelp.certificate.uniqueness import Uniqueness, UniquenessVerdict, first_dual, uniqueness
 
 __all__ = [
-    "Certificate", "Improvement", "SolutionSet", "Sparsest", "Uniqueness", "UniquenessVerdict", "candidate_measure", "certificate_from_reports", "certify",
-    "evaluate", "infeasible_certificate", "interpolation_obstacle", "report_from_certificate",
+    "Certificate", "FirstOrder", "Improvement", "Nondegeneracy", "SolutionSet", "Sparsest", "Uniqueness", "UniquenessVerdict", "candidate_measure", "certificate_from_reports", "certify",
+    "evaluate", "first_dual", "infeasible_certificate", "interpolation_obstacle", "nondegeneracy", "report_from_certificate",
     "skip_basis", "solution_set", "uniqueness", "without_skip",
 ]  # fmt: skip

@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
+from measurelp.certificate.bounds import without_skip
 from measurelp.certificate.peaks import Landscape, Matrix, Peak, Vector, peak_near
 from measurelp.certificate.saturated_set import (
     SAME_DIRECTION,
@@ -214,42 +216,82 @@ def examine(
         For interpolation: of all dual vectors that are stationary at the atoms, examine the one
         nearest to this (0: of least norm), and not one near ``alpha``.
     """
-    problem, lam = view.problem, view.problem.lam
-    landscape = view.landscape(alpha)
-    support, masses, loose = peaks_of_atoms(view, landscape)
-    point: StationaryPoint | None = None
-    if math.isnan(gap) and not loose and support:
-        start = alpha if nearest_to is None else nearest_to
-        found = _exact(view, support, masses, start)
-        if found is None:
-            kept = masses > _DUST * masses.sum()
-            heavy = [peak for peak, keep in zip(support, kept, strict=True) if keep]
-            found = _exact(view, heavy, masses[kept], start) if not kept.all() else None
-            if found is not None and found[0].target_shift > _SHIFT * np.linalg.norm(problem.y):
-                found = None
-        if found is not None:
-            point, landscape, support = found
-            masses = point.masses
-    alpha_error = math.sqrt(2.0 * max(gap, 0.0)) if not math.isnan(gap) else math.nan
-    if point is not None:
-        alpha_error = point.alpha_error
-    elif math.isnan(gap) and not support and not loose and not problem.loss.is_hard_constraint:
-        # The zero measure: its dual vector is y without the skip.
-        alpha_error = 16.0 * (problem.n + 8) * _ROUNDOFF * float(np.linalg.norm(problem.y))
-    proof = "stationary point" if math.isnan(gap) else "duality gap"
+    lam = view.problem.lam
+    by_gap = not math.isnan(gap)
+    at = locate(view, alpha, nearest_to=nearest_to, exactly=not by_gap)
+    alpha_error = math.sqrt(2.0 * max(gap, 0.0)) if by_gap else at.alpha_error
     known = math.isfinite(alpha_error)
-    error = view.error(view.dual_vector(landscape), alpha_error if known else 0.0)
+    error = view.error(view.dual_vector(at.landscape), alpha_error if known else 0.0)
     floor = lam - (2.0 * error if known else 1e-9 * lam)
-    peaks, lower = peaks_above(view, landscape, support, floor)
+    peaks, lower = peaks_above(view, at.landscape, at.support, floor)
     result = Examination(
-        view, landscape, support, masses, loose, peaks, lower, alpha_error, error, point, proof
-    )
+        view, at.landscape, at.support, at.masses, at.loose, peaks, lower, alpha_error, error,
+        at.point, "duality gap" if by_gap else "stationary point",
+    )  # fmt: skip
     if (
-        not known or loose or landscape.rows.shape[1] > MAX_RANK
+        not known or at.loose or at.landscape.rows.shape[1] > MAX_RANK
         or not all(peak.margin > error for peak in peaks) or result.polytope.dimension
     ):  # fmt: skip
         return result
-    return replace(result, cover=covered(view, landscape, peaks, lower, error, max_work))
+    return replace(result, cover=covered(view, at.landscape, peaks, lower, error, max_work))
+
+
+class Located(NamedTuple):
+    """A measure's atoms as peaks of a dual function, and the exact stationary point near them.
+
+    Attributes
+    ----------
+    landscape : Landscape
+        Of the exact point's dual vector, or of the given one.
+    support, masses, loose
+        As in :class:`Examination`.
+    alpha : (n,) array
+    alpha_error : float
+        Its distance to an exact dual vector is at most this; nan where that is not known.
+    point : StationaryPoint or None
+    """
+
+    landscape: Landscape
+    support: list[Peak]
+    masses: Vector
+    loose: list[int]
+    alpha: Vector
+    alpha_error: float
+    point: StationaryPoint | None
+
+
+def locate(
+    view: View, alpha: Vector, *, nearest_to: Vector | None = None, exactly: bool = True
+) -> Located:
+    """Find the peaks at the atoms, and unless told otherwise an exact stationary point on their faces.
+
+    Atoms of less than a millionth of the total variation are dropped if there is an exact point
+    without them only.
+    """
+    problem = view.problem
+    landscape = view.landscape(alpha)
+    support, masses, loose = peaks_of_atoms(view, landscape)
+    hard = problem.loss.is_hard_constraint
+    if not exactly or loose:
+        return Located(landscape, support, masses, loose, alpha, math.nan, None)
+    start = alpha if nearest_to is None else nearest_to
+    if not support and (nearest_to is not None or not hard):
+        # The zero measure: its dual vector is y, or any feasible one, without the skip.
+        alpha = without_skip(start, view.basis)
+        size = float(np.linalg.norm(start)) + (0.0 if hard else float(np.linalg.norm(problem.y)))
+        rounding = 16.0 * (problem.n + 8) * _ROUNDOFF * size
+        return Located(view.landscape(alpha), support, masses, loose, alpha, rounding, None)
+    found = _exact(view, support, masses, start)
+    kept = masses > _DUST * masses.sum()
+    if found is None and not kept.all():
+        heavy = [peak for peak, keep in zip(support, kept, strict=True) if keep]
+        found = _exact(view, heavy, masses[kept], start)
+        if found is not None and found[0].target_shift > _SHIFT * np.linalg.norm(problem.y):
+            found = None
+    if found is None:
+        return Located(landscape, support, masses, loose, alpha, math.nan, None)
+    point, landscape, support = found
+    return Located(landscape, support, point.masses, loose, point.alpha, point.alpha_error, point)
 
 
 def _exact(

@@ -200,6 +200,13 @@ def check_optimal(solution: object, name: str) -> None:
             f"solution: its verdict is {solution.certificate.verdict.name}, but {name} asks about "
             "a proved optimum; solve with a larger tol_gap or more time."
         )
+    problem = solution.problem
+    stated = (problem.loss.name, problem.ball.name, problem.activation.name, problem.y.ndim)
+    if stated[0] not in ("squared", "interpolation") or stated[1:] != ("l2", "relu", 1):
+        raise InvalidProblem(
+            f"solution: {name} is there for the squared loss and interpolation of one output with "
+            f"ReLUs and the l2 ball, found {problem}."
+        )
 
 
 def first_dual(solution: Solved) -> NDArray[np.float64]:
