@@ -106,11 +106,19 @@ if TYPE_CHECKING:
         torch_from_network,
     )
     from measurelp.problem import (
+        Absolute,
+        Hinge,
+        Huber,
         Interpolation,
         L2Ball,
+        Logistic,
+        Loss,
         MeasureProblem,
+        Poisson,
+        Quantile,
         ReLU,
         Squared,
+        SquaredHinge,
         lam_from_weight_decay,
     )
     from measurelp.solving import (
@@ -129,7 +137,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "measurelp.problem": (
-        "Interpolation", "L2Ball", "MeasureProblem", "ReLU", "Squared", "lam_from_weight_decay",
+        "Absolute", "Hinge", "Huber", "Interpolation", "L2Ball", "Logistic", "Loss",
+        "MeasureProblem", "Poisson", "Quantile", "ReLU", "Squared", "SquaredHinge",
+        "lam_from_weight_decay",
     ),
     "measurelp.arrangement": (
         "Arrangement", "Cells", "count_cells", "enumerate_cells", "iter_cells",
@@ -174,6 +184,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("plotting",)
 
 __all__ = [
+    "Absolute",
     "Arrangement",
     "AtomicMeasure",
     "BackendError",
@@ -187,6 +198,8 @@ __all__ = [
     "Diagnosis",
     "Dictionary",
     "Forces",
+    "Hinge",
+    "Huber",
     "InputScaler",
     "Interpolation",
     "InvalidFile",
@@ -194,6 +207,8 @@ __all__ = [
     "L2Ball",
     "LayerCertificate",
     "LayerCertificates",
+    "Logistic",
+    "Loss",
     "MatrixReport",
     "MeasureProblem",
     "MeasurelpError",
@@ -201,6 +216,8 @@ __all__ = [
     "Nondegeneracy",
     "Plateau",
     "PointKind",
+    "Poisson",
+    "Quantile",
     "ReLU",
     "ReluChain",
     "ReluNetwork",
@@ -212,6 +229,7 @@ __all__ = [
     "SolutionSet",
     "SplitWeights",
     "Squared",
+    "SquaredHinge",
     "Stability",
     "StabilityVerdict",
     "Standing",

@@ -36,7 +36,7 @@ CLARABEL_STATUS: StatusTable = {
 
 @dataclass(frozen=True)
 class ClarabelBackend:
-    """Clarabel through its own interface; linear, quadratic and second-order cone programs.
+    """Clarabel through its own interface; linear, quadratic, second-order and exponential cones.
 
     Gaps and residuals are asked for at ``tolerance``; one thread; no presolve, so that every
     row keeps its dual.  There is no warm start.
@@ -78,6 +78,7 @@ class ClarabelBackend:
         if program.nonneg:
             cones.append(clarabel.NonnegativeConeT(program.nonneg))
         cones.extend(clarabel.SecondOrderConeT(k) for k in program.soc)
+        cones.extend(clarabel.ExponentialConeT() for _ in range(program.exponential))
         quadratic = program.P
         if quadratic is None:
             quadratic = sparse.csc_array((program.n_variables, program.n_variables))

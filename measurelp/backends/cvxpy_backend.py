@@ -69,7 +69,7 @@ class CvxpyBackend:
         return f"cvxpy:{self.solver}"
 
     def supports(self, program: ConeProgram) -> bool:
-        """All but second-order cones on solvers known to have none."""
+        """All but second-order and exponential cones on solvers known to have none."""
         return not (program.has_cones and self.solver in ("OSQP", "HIGHS", "SCIPY", "PROXQP"))
 
     def solve(
@@ -100,7 +100,7 @@ class CvxpyBackend:
             )
         if not self.supports(program):
             raise InvalidProblem(
-                f'backend: {self.name!r} has no second-order cones; use "clarabel" or "scs".'
+                f'backend: {self.name!r} has no such cones; use "clarabel" or "scs".'
             )
         options: dict[str, object] = {
             key: max(tolerance, 1e-10) if self.solver == "HIGHS" else tolerance
@@ -165,6 +165,10 @@ def _constraints(cp: Any, program: ConeProgram, x: Any) -> list[tuple[Any, slice
             block = cp.reshape(slack[part], (size, count), order="F")
             out.append((cp.SOC(block[0, :], block[1:, :], axis=0), part))
         end += count * size
+    if program.exponential:
+        part = slice(end, end + 3 * program.exponential)
+        u, v, w = (slack[end + k : part.stop : 3] for k in range(3))
+        out.append((cp.ExpCone(u, v, w), part))
     return out
 
 
@@ -178,6 +182,9 @@ def _dual(program: ConeProgram, constraints: list[tuple[Any, slice]]) -> NDArray
         if isinstance(value, (list, tuple)):
             if any(v is None for v in value):
                 return None
+            if len(value) == 3:  # an exponential cone's three entries
+                z[part] = np.stack([np.ravel(v) for v in value], axis=1).ravel()
+                continue
             top, below = (np.asarray(v, dtype=np.float64) for v in value)
             count = top.size
             value = np.vstack([top.reshape(1, count), below.reshape(-1, count)]).ravel(order="F")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import cvxpy as cp
 
     from measurelp.problem import MeasureProblem
+    from measurelp.problem.losses import ConeRows
 
 
 class SignedCells(Protocol):
@@ -35,7 +36,7 @@ def cvxpy_from_problem(problem: MeasureProblem, cells: SignedCells) -> cp.Proble
     Parameters
     ----------
     problem : MeasureProblem
-        With the squared or the interpolation loss.
+        With any loss; losses but the squared one and interpolation enter by their cone form.
     cells : Cells
         Anything with ``signs``.
 
@@ -61,8 +62,6 @@ def cvxpy_from_problem(problem: MeasureProblem, cells: SignedCells) -> cp.Proble
     import cvxpy as cp
 
     loss = problem.loss
-    if not (loss.is_hard_constraint or loss.name == "squared"):
-        raise InvalidProblem(f"loss: {loss.name!r} has no cone form; use Squared or Interpolation.")
     rows = problem.lifted
     n, width = rows.shape
     signs = np.asarray(cells.signs)
@@ -93,5 +92,39 @@ def cvxpy_from_problem(problem: MeasureProblem, cells: SignedCells) -> cp.Proble
     )
     if loss.is_hard_constraint:
         return cp.Problem(cp.Minimize(variation), [*constraints, fit == problem.y])
-    objective = 0.5 * cp.sum_squares(fit - problem.y) + problem.lam * variation
-    return cp.Problem(cp.Minimize(objective), constraints)
+    if loss.is_quadratic and not problem.is_weighted:
+        value = 0.5 * cp.sum_squares(fit - problem.y)
+    else:
+        value, rows_of_loss = _loss_by_its_form(problem, fit)
+        constraints += rows_of_loss
+    return cp.Problem(cp.Minimize(value + problem.lam * variation), constraints)
+
+
+def _loss_by_its_form(problem: MeasureProblem, fit: Any) -> tuple[Any, list[Any]]:
+    """The loss as an expression and constraints, in auxiliary variables named ``loss``."""
+    import cvxpy as cp
+
+    used = np.flatnonzero(problem.sample_weight > 0.0)
+    form = problem.loss.cone_form(problem.y[used], problem.sample_weight[used])
+    fit, own = fit[used], cp.Variable(len(form.linear), name="loss")
+
+    def slack(rows: ConeRows) -> Any:
+        parts = [(rows.fit, fit, len(used)), (rows.auxiliary, own, len(form.linear))]
+        value = rows.rhs
+        for (row, column, entry), variable, count in parts:
+            matrix = sparse.csr_array((entry, (row, column)), shape=(len(rows), count))
+            value = value - matrix @ variable
+        return value
+
+    value = form.linear @ own + 0.5 * cp.sum_squares(cp.multiply(np.sqrt(form.quadratic), own))
+    if form.fit_linear is not None:
+        value = value + form.fit_linear @ fit
+    constraints: list[Any] = []
+    if len(form.zero):
+        constraints.append(slack(form.zero) == 0)
+    if len(form.nonneg):
+        constraints.append(slack(form.nonneg) >= 0)
+    if len(form.exponential):
+        cone = slack(form.exponential)
+        constraints.append(cp.ExpCone(cone[0::3], cone[1::3], cone[2::3]))
+    return value, constraints

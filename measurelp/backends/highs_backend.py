@@ -81,7 +81,8 @@ class HighsBackend:
         if not self.supports(program):
             raise InvalidProblem(
                 'backend: "highs" takes linear and quadratic programs, and this one has '
-                f'{len(program.soc)} second-order cones; use "clarabel" or "scs".'
+                f"{len(program.soc)} second-order and {program.exponential} exponential cones; "
+                'use "clarabel" or "scs".'
             )
         start = time.perf_counter()
         highs = _new_highs(verbose)

@@ -32,7 +32,7 @@ SCS_STATUS: StatusTable = {
 
 @dataclass(frozen=True)
 class ScsBackend:
-    """SCS through its own interface; linear, quadratic and second-order cone programs.
+    """SCS through its own interface; linear, quadratic, second-order and exponential cones.
 
     Residuals and gap are asked for at ``tolerance``, absolute and relative.  SCS reports the
     limits of time and of iterations by one status (``SOLVED_INACCURATE``); the report tells
@@ -65,7 +65,10 @@ class ScsBackend:
         data = {"A": program.A, "b": program.b, "c": program.q}
         if program.is_quadratic:
             data["P"] = program.P
-        cone = {"z": program.zero, "l": program.nonneg, "q": list(program.soc)}
+        cone = {
+            "z": program.zero, "l": program.nonneg, "q": list(program.soc),
+            "ep": program.exponential,
+        }  # fmt: skip
         solver = scs.SCS(
             data, cone, linear_solver="qdldl", verbose=verbose, eps_abs=tolerance,
             eps_rel=tolerance, max_iters=self.max_iterations, time_limit_secs=time_limit or 0.0,

@@ -1,6 +1,12 @@
 """Certificates: what is proved about a candidate, recomputed from the data."""
 
-from measurelp.certificate.bounds import evaluate, skip_basis, without_skip
+from measurelp.certificate.bounds import (
+    admissible_dual,
+    evaluate,
+    orthonormal_span,
+    skip_basis,
+    without_skip,
+)
 from measurelp.certificate.certificate import Certificate, Improvement
 from measurelp.certificate.certify import (
     candidate_measure,
@@ -16,7 +22,9 @@ from measurelp.certificate.solution_set import SolutionSet, Sparsest, solution_s
 from measurelp.certificate.uniqueness import Uniqueness, UniquenessVerdict, first_dual, uniqueness
 
 __all__ = [
-    "Certificate", "FirstOrder", "Improvement", "Nondegeneracy", "SolutionSet", "Sparsest", "Uniqueness", "UniquenessVerdict", "candidate_measure", "certificate_from_reports", "certify",
-    "evaluate", "first_dual", "infeasible_certificate", "interpolation_obstacle", "nondegeneracy", "report_from_certificate",
+    "Certificate", "FirstOrder", "Improvement", "Nondegeneracy", "SolutionSet", "Sparsest",
+    "Uniqueness", "UniquenessVerdict", "admissible_dual", "candidate_measure",
+    "certificate_from_reports", "certify", "evaluate", "first_dual", "infeasible_certificate",
+    "interpolation_obstacle", "nondegeneracy", "orthonormal_span", "report_from_certificate",
     "skip_basis", "solution_set", "uniqueness", "without_skip",
 ]  # fmt: skip

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +16,7 @@ from measurelp.measure import AtomicMeasure, Skip
 from measurelp.problem import MeasureProblem
 
 _ROUNDOFF = 2.0**-53
+_MOST_SEARCHED = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +41,17 @@ def evaluate(problem: MeasureProblem, measure: AtomicMeasure) -> Evaluation:
     rounding = 8.0 * (len(measure) + problem.d + 4) * _ROUNDOFF * (size + np.abs(problem.y))
     fit = np.where(np.abs(fit - problem.y) <= rounding, problem.y, fit)
     tv = float(math.fsum(np.abs(measure.masses) * problem.weight_norm(measure.atoms)))
-    objective = problem.loss.value(fit, problem.y) + problem.lam * tv
+    objective = problem.loss_value(fit) + problem.lam * tv
     return Evaluation(measure, features, fit, objective)
 
 
 def skip_basis(problem: MeasureProblem) -> NDArray[np.float64]:
     """Orthonormal columns spanning what the unpenalised part can fit, (n, p)."""
-    columns = problem.skip_columns
+    return orthonormal_span(problem.skip_columns)
+
+
+def orthonormal_span(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Orthonormal columns with the same span, up to a relative 1e-13."""
     if columns.shape[1] == 0:
         return columns
     scale = np.linalg.norm(columns, axis=0)
@@ -60,92 +68,232 @@ def without_skip(alpha: NDArray[np.float64], basis: NDArray[np.float64]) -> NDAr
     return alpha
 
 
+def admissible_dual(
+    problem: MeasureProblem, alpha: NDArray[np.float64], basis: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """A dual vector near alpha in the domain of the dual objective and orthogonal to the skip.
+
+    ``basis`` is ``skip_basis(problem)``.  Orthogonal up to rounding, where the domain leaves
+    room for it; samples at an end of the domain stay there.
+    """
+    low, high = problem.loss.dual_limits(problem.y, problem.sample_weight)
+    if not (np.isfinite(low).any() or np.isfinite(high).any()):
+        return without_skip(alpha, basis)
+    alpha = np.clip(alpha, low, high)
+    for _ in range(4 if basis.shape[1] else 0):
+        inside = (alpha > low) & (alpha < high)
+        free = inside if alpha.ndim == 1 else inside.all(axis=1)
+        step = np.linalg.lstsq(basis[free].T, basis.T @ alpha, rcond=1e-10)[0]
+        moved = np.array(alpha)
+        moved[free] -= step
+        alpha = np.clip(moved, low, high)
+    return alpha
+
+
 def dual_bound(
-    problem: MeasureProblem, alpha: NDArray[np.float64], sup_upper: float, primal: float
+    problem: MeasureProblem, alpha: NDArray[np.float64], sup_upper: float
 ) -> tuple[float, float]:
     r"""A proved lower bound on the optimal value from alpha and a bound on sup\|eta\|.
 
-    Returns (bound, scale): alpha times ``scale`` is what enters the dual objective.  Two
-    things are taken off that objective: rounding of its sum, and what a skip could gain
-    because alpha is orthogonal to it only up to rounding.  For the latter, any measure that
-    is at least as good as the best known objective P has \|fit - y\| <= sqrt(2 P) and total
-    variation at most P / lam, so its skip part is bounded.
+    Returns (bound, scale): alpha times ``scale`` is what enters the dual objective.  A skip
+    asks for an alpha that is orthogonal to its columns, which floating point reaches up to
+    rounding only.  So the bound is that of an alpha' within a radius r of the scaled alpha,
+    exactly orthogonal and inside the domain of the dual objective; it exists (see
+    :func:`_orthogonal_nearby`), and need not be known: \|eta\| grows by at most r times the
+    largest features, and every term of the concave dual objective is at least its smaller
+    value at alpha_i - r and alpha_i + r.  The rounding of the sum is taken off too.
     """
-    limit = problem.lam
+    limit, loss, weight = problem.lam, problem.loss, problem.sample_weight
+    least = float(np.sum(loss.least_values(problem.y) * _like(weight, alpha)))
+    least -= 8.0 * problem.y.size * _ROUNDOFF * abs(least)
     largest = limit / sup_upper if sup_upper > 0.0 else float("inf")
-    scale = problem.loss.best_scale(alpha, problem.y, min(largest, 1e300))
+    scale = problem.best_scale(alpha, min(largest, 1e300))
     if scale == 0.0 or not math.isfinite(scale):
-        return 0.0, 0.0
+        return least, 0.0
     scaled = alpha * (scale * (1.0 - 4.0 * _ROUNDOFF))
-    value = problem.loss.dual_value(scaled, problem.y)
-    size = float(np.abs(scaled) @ (np.abs(problem.y) + 0.5 * np.abs(scaled)))
-    value -= (len(scaled) + 8) * _ROUNDOFF * size
-    columns = problem.skip_columns
-    if columns.shape[1]:
-        reached = problem.loss.value(np.zeros(problem.n), problem.y)
-        best = min(primal, reached)
-        # Largest features of a unit weight; a free bias is at most the largest input.
-        reach = np.linalg.norm(problem.lifted, axis=1)
-        if problem.bias == "free":
-            reach = np.full(problem.n, 2.0 * float(np.linalg.norm(problem.X, axis=1).max()))
-        basis = skip_basis(problem)
-        rounding = (problem.n + 4) * _ROUNDOFF * float(np.linalg.norm(scaled))
-        leak = float(np.linalg.norm(basis.T @ scaled)) + rounding
-        y_norm = float(np.linalg.norm(problem.y))
-        if problem.loss.is_hard_constraint:
-            # best(1 + leak F / lam) >= <alpha, y> - leak |y|, with F = |reach|.
-            value = (value - leak * y_norm) / (1.0 + leak * float(np.linalg.norm(reach)) / limit)
-        else:
-            fit = y_norm + math.sqrt(2.0 * best) + best / limit * float(np.linalg.norm(reach))
-            value -= leak * fit
-    # No loss and no total variation is negative.
-    return max(value, 0.0), scale
+    nearby = _orthogonal_nearby(problem, scaled)
+    if nearby is None:
+        return least, scale
+    radius, free = nearby
+    if radius > 0.0:
+        reach = feature_bounds(problem)[free]
+        sup = sup_upper * scale + radius * float(np.linalg.norm(reach))
+        shrink = min(1.0, limit / sup) * (1.0 - 4.0 * _ROUNDOFF)
+        scaled, radius = scaled * shrink, radius * shrink
+    shift = np.where(_like(free, alpha), radius, 0.0)
+    terms = np.minimum(
+        loss.dual_terms(scaled - shift, problem.y, weight),
+        loss.dual_terms(scaled + shift, problem.y, weight),
+    )
+    rounding = (scaled.size + 8) * _ROUNDOFF * loss.dual_rounding(scaled, problem.y, weight)
+    value = float(np.sum(terms)) - rounding
+    return (max(value, least) if math.isfinite(value) else least), scale
+
+
+def _like(flags: NDArray[Any], alpha: NDArray[np.float64]) -> NDArray[Any]:
+    """One entry a sample, for every output of it."""
+    return flags if alpha.ndim == 1 else flags[:, None]
+
+
+def feature_bounds(problem: MeasureProblem) -> NDArray[np.float64]:
+    """Bounds of what a unit weight can make of each sample, (n,).
+
+    A free bias that matters is at most the largest input.
+    """
+    if problem.bias == "free":
+        reach = np.full(problem.n, 2.0 * float(problem.ball.dual_norm(problem.X).max()))
+    else:
+        reach = problem.ball.dual_norm(problem.lifted)
+    return reach * max(abs(slope) for slope in problem.activation.slopes)
+
+
+def _orthogonal_nearby(
+    problem: MeasureProblem, alpha: NDArray[np.float64]
+) -> tuple[float, NDArray[np.bool_]] | None:
+    r"""(r, free): an alpha' orthogonal to the skip exists that differs in free samples, by at most r.
+
+    With B spanning the skip orthonormally and :math:`B_F` its free rows, moving alpha there by
+    a combination of the columns of :math:`B_F` makes it orthogonal, and moves it by at most
+    :math:`|B^\top\alpha| / \sigma_{\min}(B_F)`.  Free are the samples whose alpha_i has room for
+    that inside the domain of the dual objective.  None where too few have.
+    """
+    everywhere = np.ones(problem.n, dtype=bool)
+    basis = skip_basis(problem)
+    if basis.shape[1] == 0:
+        return 0.0, everywhere
+    low, high = problem.loss.dual_limits(problem.y, problem.sample_weight)
+    room = np.minimum(alpha - low, high - alpha)
+    room = room if alpha.ndim == 1 else room.min(axis=1)
+    rounding = (problem.n + 4) * _ROUNDOFF * float(np.linalg.norm(alpha))
+    leak = float(np.linalg.norm(basis.T @ alpha)) + rounding
+    size = float(np.abs(alpha).max(initial=0.0))
+    for wanted in (np.inf, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10):
+        free = room >= (wanted if math.isinf(wanted) else wanted * size)
+        if np.count_nonzero(free) < basis.shape[1]:
+            continue
+        smallest = float(np.linalg.svd(basis[free], compute_uv=False)[-1]) - 1e-14 * problem.n
+        if smallest <= 1e-9:
+            continue
+        radius = leak / smallest * (1.0 + 1e-9)
+        if math.isinf(wanted) or radius <= 0.5 * wanted * size:
+            return radius, free
+    return (0.0, everywhere) if _is_exactly_orthogonal(problem, alpha) else None
+
+
+def _is_exactly_orthogonal(problem: MeasureProblem, alpha: NDArray[np.float64]) -> bool:
+    """Whether alpha is orthogonal to the skip's columns in exact arithmetic."""
+    for column in problem.skip_columns.T:
+        for part in alpha.reshape(problem.n, -1).T:
+            used = np.flatnonzero((column != 0.0) & (part != 0.0))
+            if sum(Fraction(float(column[i])) * Fraction(float(part[i])) for i in used):
+                return False
+    return True
 
 
 def best_improvement(
     problem: MeasureProblem, candidate: Evaluation, witnesses: NDArray[np.float64]
 ) -> Improvement | None:
-    r"""The single neuron whose addition lowers a smooth objective most.
+    r"""The single neuron whose addition lowers the objective most.
 
-    Tried are the given unit weights (witnesses of \|eta\|, (q, d')) and every atom of the candidate.  Along w the squared
-    loss is a parabola with slope -eta(w) and curvature \|phi(w)\|^2, so the best mass is
-    known; the objective is recomputed with it, and only a true decrease counts.
+    Tried are the given unit weights (witnesses of \|eta\|, (q, d')) and every atom of the
+    candidate.  Along w the objective is convex in the mass.  For the squared loss it is a
+    parabola with slope -eta(w), so the best mass is known; for others those that gain most to
+    first order are searched.  The objective is recomputed with the neuron, and only a true
+    decrease counts.
     """
-    residual = problem.loss.dual_from_fit(candidate.fit, problem.y)
-    if residual is None:
+    if problem.loss.is_hard_constraint:
         return None
-    atoms = candidate.measure.atoms
-    masses = candidate.measure.masses
-    atoms = np.vstack([atoms, witnesses])
-    masses = np.append(masses, np.zeros(len(witnesses)))
+    atoms = np.vstack([candidate.measure.atoms, witnesses])
+    masses = np.append(candidate.measure.masses, np.zeros(len(witnesses)))
     features = problem.features(atoms)
-    curvature = np.einsum("ij,ij->j", features, features)
-    usable = curvature > 0.0
-    atoms, masses, features, curvature = (
-        atoms[usable], masses[usable], features[:, usable], curvature[usable],
-    )  # fmt: skip
+    usable = np.any(features != 0.0, axis=0)
+    atoms, masses, features = atoms[usable], masses[usable], features[:, usable]
     if not len(atoms):
         return None
-    # Exact minimiser over the mass at each atom, the others held: a soft threshold.
-    target = masses + (residual @ features) / curvature
-    best = np.sign(target) * np.maximum(np.abs(target) - problem.lam / curvature, 0.0)
-    step = best - masses
-    gain = (
-        step * (residual @ features)
-        - 0.5 * curvature * step**2
-        - problem.lam * (np.abs(best) - np.abs(masses))
+    steps, gains = (
+        _quadratic_steps(problem, candidate, masses, features)
+        if problem.loss.is_quadratic
+        else _searched_steps(problem, candidate, masses, features)
     )
-    k = int(np.argmax(gain))
-    if not gain[k] > 0.0:
+    k = int(np.argmax(gains))
+    if not gains[k] > 0.0:
         return None
     improved = AtomicMeasure(
         np.vstack([candidate.measure.atoms, atoms[k : k + 1]]),
-        np.append(candidate.measure.masses, step[k]),
+        np.append(candidate.measure.masses, steps[k]),
         candidate.measure.skip,
     )
     merged = merge_repeated(improved)
     objective = evaluate(problem, merged).objective
-    return Improvement(atoms[k], float(step[k]), objective)
+    return Improvement(atoms[k], float(steps[k]), objective)
+
+
+def _quadratic_steps(
+    problem: MeasureProblem,
+    candidate: Evaluation,
+    masses: NDArray[np.float64],
+    features: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Exact minimisers over the mass at each atom, the others held: soft thresholds."""
+    alpha = problem.dual_from_fit(candidate.fit)
+    assert alpha is not None
+    curvature = np.einsum("i,ij,ij->j", problem.sample_weight, features, features)
+    curvature = np.where(curvature > 0.0, curvature, np.inf)
+    target = masses + (alpha @ features) / curvature
+    best = np.sign(target) * np.maximum(np.abs(target) - problem.lam / curvature, 0.0)
+    steps = best - masses
+    bent = np.where(np.isinf(curvature), 0.0, curvature)
+    gains = (
+        steps * (alpha @ features)
+        - 0.5 * bent * steps**2
+        - problem.lam * (np.abs(best) - np.abs(masses))
+    )
+    return steps, gains
+
+
+def _searched_steps(
+    problem: MeasureProblem,
+    candidate: Evaluation,
+    masses: NDArray[np.float64],
+    features: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Minimisers over the mass by a line search, at the atoms that promise most."""
+    low, high = problem.loss.dual_ends(candidate.fit, problem.y, problem.sample_weight)
+    slope = np.abs(np.clip(0.0, low, high) @ features) - problem.lam * (masses == 0.0)
+    steps, gains = np.zeros(len(masses)), np.zeros(len(masses))
+    start = candidate.objective
+    reach = np.abs(features).max(axis=0)
+    unit = max(1.0, float(np.abs(candidate.fit).max(initial=0.0)))
+    for k in np.argsort(-slope, kind="stable")[:_MOST_SEARCHED]:
+        rest = problem.lam * abs(float(masses[k]))
+
+        def along(t: float, k: int = int(k), rest: float = rest) -> float:
+            loss = problem.loss_value(candidate.fit + t * features[:, k])
+            return loss + problem.lam * abs(float(masses[k]) + t) - rest
+
+        base = along(0.0)
+        if not math.isfinite(base) or not math.isfinite(start):
+            continue
+        steps[k], value = _line_minimum(along, unit / float(reach[k]))
+        gains[k] = base - value
+    return steps, gains
+
+
+def _line_minimum(function: Callable[[float], float], unit: float) -> tuple[float, float]:
+    """A minimiser of a convex function of one variable near 0, by a golden section."""
+    best, value = 0.0, function(0.0)
+    for side in (1.0, -1.0):
+        low, high = 0.0, side * 4.0 * unit
+        for _ in range(40):
+            left, right = high - 0.618 * (high - low), low + 0.618 * (high - low)
+            if function(left) <= function(right):
+                high = right
+            else:
+                low = left
+        t = 0.5 * (low + high)
+        if function(t) < value:
+            best, value = t, function(t)
+    return best, value
 
 
 def merge_repeated(measure: AtomicMeasure) -> AtomicMeasure:

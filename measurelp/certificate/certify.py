@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from measurelp.certificate.bounds import (
     Evaluation,
+    admissible_dual,
     best_improvement,
     dual_bound,
     evaluate,
     skip_basis,
     unit_atoms,
-    without_skip,
 )
 from measurelp.certificate.certificate import Certificate, relative
 from measurelp.errors import InvalidProblem
@@ -53,12 +53,12 @@ def certify(
 
     duals: list[NDArray[np.float64]] = []
     if dual is not None:
-        duals.append(without_skip(_dual_vector(dual, problem.n), basis))
-    own = problem.loss.dual_from_fit(current.fit, problem.y)
+        duals.append(admissible_dual(problem, _dual_vector(dual, problem.n), basis))
+    own = problem.dual_from_fit(current.fit)
+    if own is None and not duals:
+        own = _least_dual(problem, current)
     if own is not None:
-        duals.append(without_skip(own, basis))
-    if not duals:
-        duals.append(without_skip(_least_dual(problem, current), basis))
+        duals.append(admissible_dual(problem, own, basis))
 
     starts = space.coordinates(measure.atoms)
     starts = starts[np.linalg.norm(starts, axis=1) > 0.0]
@@ -92,7 +92,7 @@ def certificate_from_reports(
     for alpha, report in reports:
         value, scale = -math.inf, 1.0
         if report.scope is Scope.COMPLETE:
-            value, scale = dual_bound(problem, alpha, report.upper, current.objective)
+            value, scale = dual_bound(problem, alpha, report.upper)
         if best is None or value > best[0]:
             best = (value, scale, alpha, report)
     assert best is not None
@@ -113,7 +113,9 @@ def certificate_from_reports(
         if directions is not None:
             witnesses = np.vstack([witnesses, directions])
         improvement = best_improvement(problem, current, witnesses)
-        if improvement is not None and improvement.objective < current.objective * (1.0 - 1e-13):
+        if improvement is not None and improvement.objective < current.objective - 1e-13 * abs(
+            current.objective
+        ):
             verdict = Verdict.REFUTED
         else:
             improvement = None
@@ -196,11 +198,11 @@ def _interpolation_slack(
 
 
 def _least_dual(problem: MeasureProblem, current: Evaluation) -> NDArray[np.float64]:
-    """The shortest alpha for which every atom is stationary on its own face.
+    """The shortest alpha of a loss with kinks for which every atom is stationary on its own face.
 
-    An atom w with mass c asks for sum_i alpha_i D_i x_i = sign(c) w, up to the walls that
-    pass through it.  Any alpha gives a valid bound; this one is exact at a non-degenerate
-    optimum.
+    Where the fit is off the kinks alpha is known.  An atom w with mass c asks for
+    sum_i alpha_i D_i x_i = lam sign(c) w, up to the walls that pass through it.  Any alpha gives
+    a valid bound; this one is exact at a non-degenerate optimum.
     """
     lifted = problem.lifted
     equations, right = [], []
@@ -216,12 +218,30 @@ def _least_dual(problem: MeasureProblem, current: Evaluation) -> NDArray[np.floa
         else:
             face = np.eye(len(w))
         equations.append(face @ (lifted * active[:, None]).T)
-        right.append(face @ target * math.copysign(1.0, mass))
-    if not equations:
-        return np.zeros(problem.n)
-    system = np.vstack([*equations, skip_basis(problem).T])
-    values = np.concatenate([*right, np.zeros(len(system) - sum(len(e) for e in right))])
-    return np.asarray(np.linalg.lstsq(system, values, rcond=1e-12)[0])
+        right.append(face @ target * problem.lam * math.copysign(1.0, mass))
+    low, high = _ends_around(problem, current)
+    alpha = np.clip(0.0, low, high)
+    free = high > low
+    basis = skip_basis(problem)
+    if not free.any() or not (equations or basis.shape[1]):
+        return alpha
+    system = np.vstack([*equations, basis.T])
+    values = np.concatenate([*right, np.zeros(basis.shape[1])])
+    rest = values - system[:, ~free] @ alpha[~free]
+    found = np.linalg.lstsq(system[:, free], rest, rcond=1e-12)[0]
+    alpha[free] = np.clip(found, low[free], high[free])
+    return alpha
+
+
+def _ends_around(
+    problem: MeasureProblem, current: Evaluation
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ends of minus the subdifferential; a fit within rounding of a kink is at it."""
+    size = max(1e-300, float(np.abs(np.append(current.fit, problem.y)).max()))
+    near = 1e-8 * size
+    low, _ = problem.loss.dual_ends(current.fit + near, problem.y, problem.sample_weight)
+    _, high = problem.loss.dual_ends(current.fit - near, problem.y, problem.sample_weight)
+    return low, high
 
 
 def _sentence(

@@ -195,6 +195,14 @@ def check_optimal(solution: object, name: str) -> None:
             f"solution: {name} asks about what mlp.solve returns, found "
             f"{type(solution).__name__}; solve the problem first."
         )
+    problem = solution.problem
+    known = problem.loss.is_quadratic or problem.loss.is_hard_constraint
+    plain = problem.ball.name == "l2" and problem.activation.name == "relu"
+    if not (known and plain) or problem.is_weighted or problem.is_vector:
+        raise InvalidProblem(
+            f"solution: {name} is worked out for the squared loss without weights and for "
+            f"interpolation, with one output, L2Ball() and ReLU(); found {problem!r}."
+        )
     if solution.certificate.verdict is not Verdict.OPTIMAL:
         raise InvalidProblem(
             f"solution: its verdict is {solution.certificate.verdict.name}, but {name} asks about "

@@ -3,13 +3,27 @@
 from measurelp.problem.activations import Activation, ReLU
 from measurelp.problem.balls import Ball, L2Ball
 from measurelp.problem.conventions import TrainedLoss, TrainedPenalty, lam_from_weight_decay
-from measurelp.problem.losses import LOSSES, Interpolation, Loss, Squared
+from measurelp.problem.losses import (
+    LOSSES,
+    Absolute,
+    ConeForm,
+    Hinge,
+    Huber,
+    Interpolation,
+    Logistic,
+    Loss,
+    Poisson,
+    Quantile,
+    Squared,
+    SquaredHinge,
+)
 from measurelp.problem.measure_problem import MeasureProblem, finite_matrix
 from measurelp.problem.polyhedral_balls import L1Ball, LInfBall
 from measurelp.problem.row_space import RowSpace, row_space
 
 __all__ = [
-    "LOSSES", "Activation", "Ball", "Interpolation", "L1Ball", "L2Ball", "LInfBall", "Loss", "MeasureProblem", "ReLU",
-    "RowSpace", "Squared", "TrainedLoss", "TrainedPenalty", "finite_matrix",
-    "lam_from_weight_decay", "row_space",
+    "LOSSES", "Absolute", "Activation", "Ball", "ConeForm", "Hinge", "Huber", "Interpolation",
+    "L1Ball", "L2Ball", "LInfBall", "Logistic", "Loss", "MeasureProblem", "Poisson", "Quantile",
+    "ReLU", "RowSpace", "Squared", "SquaredHinge", "TrainedLoss", "TrainedPenalty",
+    "finite_matrix", "lam_from_weight_decay", "row_space",
 ]  # fmt: skip

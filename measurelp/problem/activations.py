@@ -11,11 +11,19 @@ from numpy.typing import NDArray
 
 @runtime_checkable
 class Activation(Protocol):
-    """The smallest interface of an activation that is positively homogeneous."""
+    r"""The smallest interface of an activation that is positively homogeneous.
+
+    That is, :math:`\sigma(t) = p\,t_+ + q\,(-t)_+`.
+    """
 
     @property
     def name(self) -> str:
         """The word by which files and the command line know the activation."""
+        ...
+
+    @property
+    def slopes(self) -> tuple[float, float]:
+        """p and q, which say what the activation is on either side of 0."""
         ...
 
     def values(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -35,6 +43,7 @@ class ReLU:
     """
 
     name: str = "relu"
+    slopes: tuple[float, float] = (1.0, 0.0)
 
     def values(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.maximum(inner, 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, cast, get_args
 
@@ -17,6 +17,7 @@ from measurelp.problem.losses import Loss, Squared
 
 Bias = Literal["none", "penalized", "free"]
 Skip = Literal["none", "constant", "affine"]
+Outputs = Literal["joint", "separate"]
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -38,13 +39,16 @@ class MeasureProblem:
     X : (n, d) array_like
         Inputs, finite.
     y : (n,) array_like
-        Targets, finite.
+        Targets, finite.  Losses of two classes read labels 0 and 1 as -1 and 1.
     lam : float
         Factor of the total variation, > 0.  For the squared loss the objective is
         :math:`\tfrac12\sum_i(f(x_i)-y_i)^2 + \lambda|\mu|_{TV}`: a sum, not a mean.  May be
         left out for :class:`~measurelp.Interpolation`, where it does not enter.
     loss : Loss
-        :class:`~measurelp.Squared` (default) or :class:`~measurelp.Interpolation`.
+        :class:`~measurelp.Squared` (default), :class:`~measurelp.Interpolation`,
+        :class:`~measurelp.Absolute`, :class:`~measurelp.Quantile`, :class:`~measurelp.Huber`,
+        :class:`~measurelp.Hinge`, :class:`~measurelp.SquaredHinge`,
+        :class:`~measurelp.Logistic` or :class:`~measurelp.Poisson`.
     ball : Ball
         Norm of the hidden weights; :class:`~measurelp.L2Ball`.
     activation : Activation
@@ -55,8 +59,9 @@ class MeasureProblem:
         See above.
     outputs : {"joint"}
         How the columns of a (n, c) target are coupled.  One column is supported.
-    sample_weight : None
-        Reserved; must be None.
+    sample_weight : (n,) array_like, optional
+        Factors :math:`s_i \ge 0` of the samples in the loss, :math:`L = \sum_i s_i\,\ell(f(x_i), y_i)`;
+        a weight of 2 is the sample given twice.  1 if left out.
 
     Raises
     ------
@@ -80,6 +85,8 @@ class MeasureProblem:
     activation: Activation
     bias: Bias
     skip: Skip
+    outputs: Outputs
+    sample_weight: NDArray[np.float64]
 
     def __init__(
         self,
@@ -92,26 +99,30 @@ class MeasureProblem:
         activation: Activation | None = None,
         bias: Bias = "penalized",
         skip: Skip = "none",
-        outputs: str = "joint",
-        sample_weight: None = None,
+        outputs: Outputs = "joint",
+        sample_weight: ArrayLike | None = None,
     ) -> None:
         loss = Squared() if loss is None else loss
         ball = L2Ball() if ball is None else ball
         activation = ReLU() if activation is None else activation
-        for name, value, protocol in (
+        for name, value, kind in (
             ("loss", loss, Loss), ("ball", ball, Ball), ("activation", activation, Activation)
         ):  # fmt: skip
-            if isinstance(value, type) or not isinstance(value, protocol):
+            if isinstance(value, type) or not isinstance(value, kind):
                 raise InvalidProblem(
                     f"{name}: expected an instance such as mlp.{_EXAMPLES[name]}, found {value!r}."
                 )
         inputs = finite_matrix("X", X)
-        targets = _finite_targets(y, n=len(inputs))
+        targets = loss.prepared_targets(_finite_targets(y, n=len(inputs)))
         _choice("bias", bias, get_args(Bias))
         _choice("skip", skip, get_args(Skip))
-        _choice("outputs", outputs, ("joint",))
-        if sample_weight is not None:
-            raise InvalidProblem("sample_weight: weights are not supported; leave it None.")
+        _choice("outputs", outputs, get_args(Outputs))
+        weights = _sample_weights(sample_weight, n=len(inputs))
+        if loss.is_hard_constraint and not np.all(weights > 0.0):
+            raise InvalidProblem(
+                f"sample_weight: some weights are 0, and the {loss.name} loss is a constraint, which "
+                "has no weight; leave these rows out instead."
+            )
         if bias == "free" and skip == "none":
             raise InvalidProblem(
                 'bias="free" with skip="none": the infimum is not attained (a constant is the '
@@ -131,6 +142,7 @@ class MeasureProblem:
             strength = _positive_number("lam", lam)
         inputs.setflags(write=False)
         targets.setflags(write=False)
+        weights.setflags(write=False)
         fields: dict[str, object] = {
             "X": inputs,
             "y": targets,
@@ -140,6 +152,8 @@ class MeasureProblem:
             "activation": activation,
             "bias": bias,
             "skip": skip,
+            "outputs": outputs,
+            "sample_weight": weights,
         }
         for name, field in fields.items():
             object.__setattr__(self, name, field)
@@ -153,6 +167,21 @@ class MeasureProblem:
     def d(self) -> int:
         """Number of input features, without the bias."""
         return int(self.X.shape[1])
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether targets are (n, c) and masses (k, c)."""
+        return self.y.ndim == 2
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of outputs c."""
+        return int(self.y.shape[1]) if self.is_vector else 1
+
+    @cached_property
+    def is_weighted(self) -> bool:
+        """Whether some sample weight is not 1."""
+        return bool(np.any(self.sample_weight != 1.0))
 
     @property
     def has_bias(self) -> bool:
@@ -195,17 +224,42 @@ class MeasureProblem:
         r"""The dictionary columns :math:`\langle x_i, w_k\rangle_+`, shape (n, k)."""
         return self.activation.values(self.lifted @ atoms.T)
 
+    def mass_norm(self, masses: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What each mass costs: its modulus, or the norm of its row that couples outputs, (k,)."""
+        if masses.ndim == 1:
+            return np.abs(masses)
+        order = 2 if self.outputs == "joint" else 1
+        return np.asarray(np.linalg.norm(masses, order, axis=1))
+
+    def loss_value(self, fit: NDArray[np.float64]) -> float:
+        """The weighted loss of a fit; inf outside its domain."""
+        return self.loss.value(fit, self.y, self._weight)
+
+    def dual_value(self, alpha: NDArray[np.float64]) -> float:
+        """The dual objective of a dual vector; -inf outside its domain."""
+        return self.loss.dual_value(alpha, self.y, self._weight)
+
+    def dual_from_fit(self, fit: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Minus the gradient of the loss at a fit, or None where there is none."""
+        return self.loss.dual_from_fit(fit, self.y, self._weight)
+
+    def best_scale(self, alpha: NDArray[np.float64], largest: float) -> float:
+        """The factor in [0, largest] with the greatest dual objective."""
+        return self.loss.best_scale(alpha, self.y, largest, self._weight)
+
+    @property
+    def _weight(self) -> NDArray[np.float64] | None:
+        return self.sample_weight if self.is_weighted else None
+
     def with_lam(self, lam: float) -> MeasureProblem:
         """The same problem at another lam."""
-        return MeasureProblem(
-            self.X, self.y, lam=lam, loss=self.loss, ball=self.ball,
-            activation=self.activation, bias=self.bias, skip=self.skip,
-        )  # fmt: skip
+        return replace(self, lam=lam)
 
     def __repr__(self) -> str:
         lam = "" if self.loss.is_hard_constraint else f", lam={self.lam:g}"
+        weighted = ", weighted" if self.is_weighted else ""
         return (
-            f"MeasureProblem(n={self.n}, d={self.d}{lam}, loss={self.loss.name}, "
+            f"MeasureProblem(n={self.n}, d={self.d}{lam}, loss={self.loss.name}{weighted}, "
             f"bias={self.bias}, skip={self.skip})"
         )
 
@@ -262,6 +316,29 @@ def _finite_targets(value: ArrayLike, *, n: int) -> NDArray[np.float64]:
             f"y: {len(bad)} targets are NaN or infinite, the first at row {int(bad[0])}."
         )
     return np.ascontiguousarray(y)
+
+
+def _sample_weights(value: ArrayLike | None, *, n: int) -> NDArray[np.float64]:
+    if value is None:
+        return np.ones(n)
+    try:
+        weights = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidProblem(
+            f"sample_weight: expected numbers, found something that is not ({error})."
+        ) from None
+    if weights.shape != (n,):
+        raise InvalidProblem(
+            f"sample_weight: expected shape ({n},), one weight a row of X, found {weights.shape}."
+        )
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0.0)))
+    if len(bad):
+        raise InvalidProblem(
+            f"sample_weight: expected finite weights >= 0, found {weights[bad[0]]:g} at row {bad[0]}."
+        )
+    if not np.any(weights > 0.0):
+        raise InvalidProblem("sample_weight: all weights are 0; there is nothing to fit.")
+    return weights
 
 
 def _positive_number(name: str, value: object) -> float:

@@ -1,4 +1,4 @@
-"""The program over given atoms: a linear program for interpolation, a lasso for least squares."""
+"""The program over given atoms: a linear program, a lasso, or a cone program, as the loss is."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from scipy import sparse
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
 from measurelp.problem import MeasureProblem
-from measurelp.program.compression import independent_equalities, triangular_least_squares
 from measurelp.program.cone_program import ConeProgram
 from measurelp.program.formulate import skip_from_coefficients
-from measurelp.program.restricted import SolvedPoint
+from measurelp.program.loss_block import (
+    Columns,
+    Multiplier,
+    SolvedPoint,
+    Triplets,
+    dense_triplets,
+    loss_block,
+)
 
 Vector = NDArray[np.float64]
 
@@ -29,10 +35,10 @@ class AtomLift:
     atoms : (k, d') array
     features : (n, k) array
         Their dictionary columns.
-    mass_scale : (k,) array
+    mass_scale : float
     skip_scale : (p,) array
-    dual_scale : float
-    basis : (n, m) array or None
+    multiplier : Multiplier
+        How the dual vector is read.
     objective_scale, objective_offset : float
     """
 
@@ -41,9 +47,7 @@ class AtomLift:
     features: NDArray[np.float64]
     mass_scale: float
     skip_scale: Vector
-    dual_scale: float
-    n_equalities: int
-    basis: NDArray[np.float64] | None
+    multiplier: Multiplier
     objective_scale: float
     objective_offset: float
 
@@ -71,12 +75,7 @@ class AtomLift:
 
     def dual(self, report: SolvedPoint) -> Vector | None:
         """The dual vector, (n,), with the signs of :meth:`CellLift.dual`."""
-        if not self.problem.loss.is_hard_constraint:
-            return None if report.x is None else self.problem.y - self.fit(report.x)
-        if report.z is None:
-            return None
-        small = report.z[: self.n_equalities] * -self.dual_scale
-        return small if self.basis is None else np.asarray(self.basis @ small)
+        return self.multiplier(report, self.fit)
 
     def objective(self, value: float) -> float:
         """The problem's objective from that of the cone program."""
@@ -90,7 +89,7 @@ def formulate_atoms(
 
     .. math:: \min_z\; |z|_1 \text{ s.t. } Az + Sc = y
               \qquad\text{or}\qquad
-              \min_z\; \tfrac12 |Az + Sc - y|^2 + \lambda |z|_1,
+              \min_z\; L(Az + Sc) + \lambda |z|_1,
               \qquad A_{ik} = \langle x_i, w_k\rangle_+ .
 
     Its value is an upper bound on the problem's; they agree where the atoms contain a
@@ -105,8 +104,9 @@ def formulate_atoms(
     Returns
     -------
     ConeProgram, AtomLift
-        The program has no second-order cones: a linear program for interpolation, whose
-        simplex solutions have at most n atoms, and a quadratic program otherwise.
+        The program has no second-order cones: a linear program for interpolation and for
+        piecewise linear losses, whose simplex solutions have at most n atoms, a quadratic
+        one for the squared and Huber's losses, exponential cones for the logistic and Poisson's.
 
     Raises
     ------
@@ -117,9 +117,6 @@ def formulate_atoms(
     width = problem.lifted.shape[1]
     if atoms.ndim != 2 or atoms.shape[1] != width:
         raise InvalidProblem(f"atoms: expected shape (k, {width}), found {atoms.shape}.")
-    loss = problem.loss
-    if not (loss.is_hard_constraint or loss.name == "squared"):
-        raise InvalidProblem(f"loss: {loss.name!r} has no cone form; use Squared or Interpolation.")
     norms = problem.weight_norm(atoms)
     if np.any(np.abs(norms - 1.0) > 1e-6):
         worst = int(np.argmax(np.abs(norms - 1.0)))
@@ -134,44 +131,49 @@ def formulate_atoms(
 
     lengths = np.linalg.norm(features, axis=0)
     column_scale = float(lengths.max(initial=0.0)) or 1.0
-    y_scale = float(np.linalg.norm(problem.y)) or 1.0
     skip_norms = np.linalg.norm(skip_columns, axis=0)
     skip_norms[skip_norms == 0.0] = 1.0
     matrix = np.hstack([features / column_scale, skip_columns / skip_norms])
-    target = problem.y / y_scale
-    strength = 0.0 if loss.is_hard_constraint else problem.lam / (column_scale * y_scale)
-    basis, rest = None, 0.0
-    if loss.is_hard_constraint:
-        compressed = independent_equalities(matrix, target)
-        if compressed is not None:
-            matrix, target, basis = compressed
-    elif n > k + p:
-        whole = np.column_stack([matrix, target])
-        matrix, target, rest = triangular_least_squares(n, k + p, lambda part: whole[part])
+    columns = Columns(n, k + p, lambda part: matrix[part], lambda: dense_triplets(matrix))
+    block = loss_block(
+        columns, y=problem.y, lam=problem.lam, loss=problem.loss,
+        weight=problem.sample_weight if problem.is_weighted else None, column_scale=column_scale,
+    )  # fmt: skip
+    n_auxiliary = len(block.linear)
+    n_variables = 2 * k + p + n_auxiliary
 
-    m = len(target)
-    residuals = m if strength > 0.0 else 0
-    matrix[np.abs(matrix) < 1e-16] = 0.0
-    fit = [sparse.csc_array(matrix[:, :k]), sparse.csc_array(-matrix[:, :k])]
-    fit.append(sparse.csc_array(matrix[:, k:]))
-    fit.append(sparse.csc_array(-strength * sparse.eye_array(m, residuals)))
-    positive = -sparse.eye_array(2 * k, 2 * k + p + residuals)
-    q = np.zeros(2 * k + p + residuals)
-    q[: 2 * k] = 1.0
+    def split(entries: Triplets, n_rows: int) -> sparse.csr_array:
+        """Rows over (z, skip, auxiliary) as rows over (p, m, skip, auxiliary), z = p - m."""
+        row, column, value = entries
+        positive = column < k
+        return sparse.csr_array(
+            (np.concatenate([value, -value[positive]]),
+             (np.concatenate([row, row[positive]]),
+              np.concatenate([column + k * (column >= k), column[positive] + k]))),
+            shape=(n_rows, n_variables),
+        )  # fmt: skip
+
+    first = split(block.first, len(block.first_rhs))
+    last = split(block.last, len(block.last_rhs))
+    q = np.zeros(n_variables)
+    if block.cost is not None:
+        q[:k], q[k : 2 * k], q[2 * k : 2 * k + p] = block.cost[:k], -block.cost[:k], block.cost[k:]
+    q[: 2 * k] += 1.0
+    q[2 * k + p :] = block.linear
     quadratic = None
-    if residuals:
-        diagonal = np.zeros(len(q))
-        diagonal[2 * k + p :] = strength
+    if np.any(block.quadratic):
+        diagonal = np.append(np.zeros(2 * k + p), block.quadratic)
         quadratic = sparse.csc_array(sparse.diags_array(diagonal))
         quadratic.eliminate_zeros()
     program = ConeProgram(
-        quadratic, q, sparse.csc_array(sparse.vstack([sparse.hstack(fit), positive])),
-        np.concatenate([target, np.zeros(2 * k)]), zero=m, nonneg=2 * k,
+        quadratic, q,
+        sparse.csc_array(sparse.vstack([first, -sparse.eye_array(2 * k, n_variables), last])),
+        np.concatenate([block.first_rhs, np.zeros(2 * k), block.last_rhs]),
+        zero=block.zero, nonneg=block.nonneg + 2 * k, exponential=len(block.last_rhs) // 3,
     )  # fmt: skip
     return program, AtomLift(
-        problem=problem, atoms=atoms, features=features, mass_scale=y_scale / column_scale,
-        skip_scale=y_scale / skip_norms, dual_scale=1.0 / column_scale, n_equalities=m,
-        basis=basis,
-        objective_scale=y_scale / column_scale * (1.0 if loss.is_hard_constraint else problem.lam),
-        objective_offset=0.5 * (y_scale * rest) ** 2,
+        problem=problem, atoms=atoms, features=features,
+        mass_scale=block.y_scale / column_scale, skip_scale=block.y_scale / skip_norms,
+        multiplier=block.multiplier, objective_scale=block.value_scale,
+        objective_offset=block.offset,
     )  # fmt: skip

@@ -19,8 +19,10 @@ class ConeProgram:
     .. math:: \min_x\; \tfrac12 x^\top P x + q^\top x
               \quad\text{s.t.}\quad A x + s = b,\;
               s \in \{0\}^{z} \times \mathbb R_+^{m} \times Q_{k_1} \times Q_{k_2} \cdots
+              \times E \times E \cdots
 
-    with the second-order cones :math:`Q_k = \{(t, v) \in \mathbb R^k : |v|_2 \le t\}`, the
+    with the second-order cones :math:`Q_k = \{(t, v) \in \mathbb R^k : |v|_2 \le t\}` and the
+    exponential cone :math:`E = \overline{\{(u, v, w) : v e^{u/v} \le w, v > 0\}}`, the
     rows of A in this order.  A dual vector z of a solver satisfies
     :math:`Px + q + A^\top z = 0`, z in the dual cone, and its value is
     :math:`-\tfrac12 x^\top P x - b^\top z`.
@@ -36,6 +38,8 @@ class ConeProgram:
         How many rows are equalities, and how many are inequalities.
     soc : tuple of int
         Dimensions of the second-order cones, each at least 1.
+    exponential : int
+        How many exponential cones.
 
     Raises
     ------
@@ -58,6 +62,7 @@ class ConeProgram:
     zero: int = 0
     nonneg: int = 0
     soc: tuple[int, ...] = ()
+    exponential: int = 0
 
     def __post_init__(self) -> None:
         rows, columns = self.A.shape
@@ -77,16 +82,16 @@ class ConeProgram:
             column_of_entry = np.repeat(np.arange(columns), np.diff(self.P.indptr))
             if np.any(self.P.indices > column_of_entry):
                 raise InvalidProblem("P: expected the upper triangle only, found entries below it.")
-        cone_rows = sum(self.soc)
-        if self.zero < 0 or self.nonneg < 0 or any(k < 1 for k in self.soc):
+        cone_rows = sum(self.soc) + 3 * self.exponential
+        if min(self.zero, self.nonneg, self.exponential) < 0 or any(k < 1 for k in self.soc):
             raise InvalidProblem(
-                f"zero, nonneg, soc: expected counts >= 0 and cones of dimension >= 1, found "
-                f"{self.zero}, {self.nonneg}, {self.soc}."
+                f"zero, nonneg, soc, exponential: expected counts >= 0 and cones of dimension >= 1, "
+                f"found {self.zero}, {self.nonneg}, {self.soc}, {self.exponential}."
             )
         if self.zero + self.nonneg + cone_rows != rows:
             raise InvalidProblem(
-                f"zero, nonneg, soc: {self.zero} + {self.nonneg} + {cone_rows} rows of cones do "
-                f"not make the {rows} rows of A."
+                f"zero, nonneg, soc, exponential: {self.zero} + {self.nonneg} + {cone_rows} rows of "
+                f"cones do not make the {rows} rows of A."
             )
 
     @property
@@ -106,8 +111,8 @@ class ConeProgram:
 
     @property
     def has_cones(self) -> bool:
-        """Whether there are second-order cones."""
-        return bool(self.soc)
+        """Whether there are second-order or exponential cones."""
+        return bool(self.soc) or self.exponential > 0
 
     @property
     def is_linear(self) -> bool:

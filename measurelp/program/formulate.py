@@ -14,7 +14,8 @@ from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure, Skip
 from measurelp.problem import MeasureProblem
 from measurelp.program.cone_program import ConeProgram
-from measurelp.program.restricted import CellLift, SolvedPoint, restricted_program
+from measurelp.program.loss_block import SolvedPoint
+from measurelp.program.restricted import CellLift, restricted_program
 
 _SHARE_FROM = 6  # fit rows from which z = u - w saves entries
 
@@ -119,6 +120,8 @@ def formulate(
     program, lift = restricted_program(
         rows, np.concatenate([active, active]), np.repeat([1.0, -1.0], len(signs)), walls * 2,
         y=problem.y, lam=problem.lam, loss=problem.loss,
+        weight=problem.sample_weight if problem.is_weighted else None,
+        activation=problem.activation.slopes,
         skip_columns=problem.skip_columns, n_penalized=problem.n_penalized,
     )  # fmt: skip
     n_shared = len(signs) * rows.shape[1]

@@ -1,33 +1,33 @@
 r"""The convex program over a few given cells, built fast because it is solved in a loop.
 
-For cells k with sign :math:`s_k` and active rows :math:`D_k` (0/1 diagonal) the network
-restricted to them is linear in the weights :math:`u_k`,
+For cells k with sign :math:`s_k` and slopes :math:`D_k` (a diagonal: what the activation does on
+the cell, 0 or 1 for the ReLU) the network restricted to them is linear in the weights
+:math:`u_k`,
 
 .. math:: \mathrm{fit} = \sum_k s_k D_k X u_k + S c , \qquad
           \sigma_{ki} \langle x_i, u_k \rangle \ge 0 \text{ on the imposed walls,}
 
-and the program is :math:`\min \tfrac12|\mathrm{fit} - y|^2 + \lambda \sum_k |u_k|_2` or
+and the program is :math:`\min L(\mathrm{fit}) + \lambda \sum_k |u_k|_2`, or
 :math:`\min \sum_k |u_k|_2` subject to fit = y (Pilanci and Ergen 2020).
 
 What the solver sees
 --------------------
-Let m be the root mean square norm of the columns of X and :math:`\tau = |y|`.  With
-:math:`u = (\tau/m) v`, :math:`\lambda' = \lambda/(m\tau)` and the residual
-:math:`z = (\mathrm{fit} - y)/(\tau\lambda')`, in units of the solver, both programs
-become
+Let m be the root mean square norm of the columns of X and :math:`\tau` the size of the targets.
+With :math:`u = (\tau/m) v` and :math:`\lambda' = \lambda/(m\tau)` all numbers are O(1), and so
+is the dual, for which the sup of its function over the ball is 1.  For the squared loss, with
+the residual :math:`z = (\mathrm{fit} - y)/(\tau\lambda')` in units of the solver,
 
 .. math:: \min\; \tfrac{\lambda'}{2}|z|^2 + \sum_k t_k \quad\text{s.t.}\quad
-          \tfrac1m M v + S' c' - \lambda' z = y/\tau,\; |v_k| \le t_k,\; \text{walls,}
+          \tfrac1m M v + S' c' - \lambda' z = y/\tau,\; |v_k| \le t_k,\; \text{walls;}
 
-where interpolation is the case :math:`\lambda' = 0` without z.  All numbers are O(1), and so
-is the dual, for which the sup of its function over the ball is 1.
+interpolation is the case :math:`\lambda' = 0` without z, and other losses put their own cone form
+(:class:`~measurelp.problem.ConeForm`) in the place of the equalities.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,26 +35,20 @@ from scipy import sparse
 
 from measurelp.errors import InvalidProblem
 from measurelp.problem.losses import Loss
-from measurelp.program.compression import independent_equalities, triangular_least_squares
 from measurelp.program.cone_program import ConeProgram, csc_from_triplets
+from measurelp.program.loss_block import (
+    Columns,
+    LossBlock,
+    Multiplier,
+    SolvedPoint,
+    Triplets,
+    dense_triplets,
+    joined,
+    loss_block,
+)
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
-Triplets = tuple[NDArray[np.intp], NDArray[np.intp], Vector]
-
-
-class SolvedPoint(Protocol):
-    """What a lift reads of a backend's report."""
-
-    @property
-    def x(self) -> Vector | None:
-        """Primal vector, (n_variables,)."""
-        ...
-
-    @property
-    def z(self) -> Vector | None:
-        """Dual vector, (n_rows,)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,33 +57,28 @@ class CellLift:
 
     Attributes
     ----------
-    rows, patterns, signs, skip_columns, y
-        The data of :func:`restricted_program`, by reference.
-    is_hard_constraint : bool
-        Whether the loss is interpolation.
+    rows, slopes, signs, skip_columns
+        The data of :func:`restricted_program`; ``slopes`` (K, n) is D.
     weight_scale : float
         :math:`\tau/m`: weights are this multiple of the solver's.
     skip_scale : (p,) array
         The same for the skip coefficients, one factor a column.
-    dual_scale : float
-        :math:`1/m`: multipliers of fit = y are minus this multiple of the solver's.
-    basis : (n, m) array or None
-        Orthonormal basis in which the equalities were written, None for the rows themselves.
+    multiplier : Multiplier
+        How the dual vector is read.
+    n_equalities : int
+        The first rows of the program, if they are fit = target and nothing else is in them.
     objective_scale, objective_offset : float
         The objective is ``objective_scale * (solver's objective) + objective_offset``.
     """
 
     rows: Matrix
-    patterns: NDArray[np.bool_]
+    slopes: Matrix
     signs: NDArray[np.float64]
     skip_columns: Matrix
-    y: Vector
-    is_hard_constraint: bool
     weight_scale: float
     skip_scale: Vector
-    dual_scale: float
+    multiplier: Multiplier
     n_equalities: int
-    basis: Matrix | None
     objective_scale: float
     objective_offset: float
 
@@ -106,7 +95,7 @@ class CellLift:
     def fit(self, x: Vector) -> Vector:
         r"""The cells' linear function :math:`\sum_k s_k D_k X u_k + Sc` on the data, (n,)."""
         inner = self.rows @ (self.weights(x) * self.signs[:, None]).T
-        inner *= self.patterns.T
+        inner *= self.slopes.T
         return inner.sum(axis=1) + self.skip_columns @ self.skip(x)
 
     def objective(self, value: float) -> float:
@@ -114,21 +103,18 @@ class CellLift:
         return self.objective_scale * value + self.objective_offset
 
     def dual(self, report: SolvedPoint) -> Vector | None:
-        r"""The dual vector alpha, shape (n,), or None where the report has no vector.
+        r"""The dual vector alpha, (n,); None where the report has none.
 
         For the squared loss, minus the gradient at the fit, y - fit, computed anew from the
         data.  For interpolation, the multiplier q of fit = y with the sign of
         :math:`\max \langle q, y\rangle` subject to
         :math:`|\sum_i q_i \langle x_i, w\rangle_+| \le |w|`.  From a proof of infeasibility
         the same formula makes a direction with <q, y> > 0 along which no cell of the program
-        has a positive value of its signed function: price new cells with it.
+        has a positive value of its signed function: price new cells with it.  For other
+        losses, minus the gradient at the fit where there is one, else the multiplier, clipped
+        to the domain of the dual objective.
         """
-        if not self.is_hard_constraint:
-            return None if report.x is None else self.y - self.fit(report.x)
-        if report.z is None:
-            return None
-        small = report.z[: self.n_equalities] * -self.dual_scale
-        return small if self.basis is None else np.asarray(self.basis @ small)
+        return self.multiplier(report, self.fit)
 
 
 def restricted_program(
@@ -142,6 +128,8 @@ def restricted_program(
     loss: Loss,
     skip_columns: Matrix,
     n_penalized: int,
+    weight: Vector | None = None,
+    activation: tuple[float, float] = (1.0, 0.0),
 ) -> tuple[ConeProgram, CellLift]:
     r"""The cone program over K cells, and the way back.
 
@@ -160,11 +148,14 @@ def restricted_program(
     lam : float
         Factor of the total variation; not used by a hard constraint.
     loss : Loss
-        Squared or interpolation.
     skip_columns : (n, p) array
         Unpenalised columns, p may be 0.
     n_penalized : int
         How many leading entries of u_k count in its norm, 1 to r.
+    weight : (n,) array, optional
+        Sample weights >= 0 for losses but the squared one, whose rows are scaled instead.
+    activation : (float, float)
+        p and q of the activation :math:`p\,t_+ + q\,(-t)_+`.
 
     Returns
     -------
@@ -173,7 +164,7 @@ def restricted_program(
     Raises
     ------
     InvalidProblem
-        For a loss without a cone form here, and when there is nothing to optimise.
+        When there is nothing to optimise.
 
     Notes
     -----
@@ -181,92 +172,62 @@ def restricted_program(
     [columns | y], so the program's size does not depend on n; a residual variable z with
     Rx - r = z keeps the accuracy of R, which its Gram matrix would halve.  Equalities that
     depend on each other are replaced by an orthonormal basis, see
-    :func:`~measurelp.program.compression.independent_equalities`.  Order of the variables:
-    u, skip, t, z; of the rows: fit, walls (and |u| <= t where the norm is an absolute
-    value), second-order cones.
+    :func:`~measurelp.program.compression.independent_equalities`.  Order of the
+    variables: u, skip, t, those of the loss; of the rows: the loss, walls (and |u| <= t where
+    the norm is an absolute value), second-order cones, exponential cones.
     """
-    n, width = rows.shape
+    width = rows.shape[1]
     n_cells, n_skip = len(patterns), skip_columns.shape[1]
     n_linear = n_cells * width + n_skip
     if n_linear == 0:
         raise InvalidProblem("patterns: expected at least one cell or one skip column, found none.")
-    if not (loss.is_hard_constraint or loss.name == "squared"):
-        raise InvalidProblem(f"loss: {loss.name!r} has no cone form; use Squared or Interpolation.")
     signs = np.asarray(signs, dtype=np.float64)
 
+    slopes = np.where(patterns, activation[0], -activation[1])
     column_scale = float(np.linalg.norm(rows)) / np.sqrt(width) or 1.0
-    y_scale = float(np.linalg.norm(y)) or 1.0
     skip_norms = np.linalg.norm(skip_columns, axis=0)
     skip_norms[skip_norms == 0.0] = 1.0
-    scaled_skip = skip_columns / skip_norms
-    target = y / y_scale
-    strength = 0.0 if loss.is_hard_constraint else lam / (column_scale * y_scale)
+    columns = _columns(rows / column_scale, slopes, signs, skip_columns / skip_norms)
+    block = loss_block(columns, y=y, lam=lam, loss=loss, weight=weight, column_scale=column_scale)
+    program = _assemble(
+        block, _wall_triplets(rows, patterns, walls), n_cells, width, n_linear, n_penalized
+    )
+    return program, CellLift(
+        rows=rows, slopes=slopes, signs=signs, skip_columns=skip_columns,
+        weight_scale=block.y_scale / column_scale, skip_scale=block.y_scale / skip_norms,
+        multiplier=block.multiplier, n_equalities=block.n_equalities,
+        objective_scale=block.value_scale, objective_offset=block.offset,
+    )  # fmt: skip
 
-    def dense(part: slice, *, with_target: bool) -> Matrix:
-        here = rows[part] / column_scale
-        signed = patterns[:, part].T * signs
-        out = np.empty((len(here), n_linear + with_target))
+
+def _columns(rows: Matrix, slopes: Matrix, signs: Vector, skip: Matrix) -> Columns:
+    """The columns [s_1 D_1 X, ..., s_K D_K X, S]."""
+    n_cells, width = len(slopes), rows.shape[1]
+    n_columns = n_cells * width + skip.shape[1]
+
+    def dense(part: slice) -> Matrix:
+        here = rows[part]
+        signed = slopes[:, part].T * signs
+        out = np.empty((len(here), n_columns))
         np.multiply(
             signed[:, :, None], here[:, None, :],
             out=out[:, : n_cells * width].reshape(len(here), n_cells, width),
         )  # fmt: skip
-        out[:, n_cells * width : n_linear] = scaled_skip[part]
-        if with_target:
-            out[:, n_linear] = target[part]
+        out[:, n_cells * width :] = skip[part]
         return out
 
-    basis: Matrix | None = None
-    rest = 0.0
-    if loss.is_hard_constraint:
-        compressed = independent_equalities(dense(slice(0, n), with_target=False), target)
-        if compressed is None:
-            fit_rows = _cell_triplets(rows / column_scale, patterns, signs, scaled_skip)
-        else:
-            fit_rows = _dense_triplets(compressed.matrix)
-            target, basis = compressed.target, compressed.basis
-    elif n > n_linear:
-        triangle, target, rest = triangular_least_squares(
-            n, n_linear, lambda part: dense(part, with_target=True)
-        )
-        fit_rows = _dense_triplets(triangle)
-    else:
-        fit_rows = _cell_triplets(rows / column_scale, patterns, signs, scaled_skip)
+    def triplets() -> Triplets:
+        cell, row = np.nonzero(slopes)
+        factor = slopes[cell, row] * signs[cell]
+        skip_row, skip_column, skip_value = dense_triplets(skip)
+        return (
+            np.concatenate([np.repeat(row, width), skip_row]),
+            np.concatenate([(cell[:, None] * width + np.arange(width)).ravel(),
+                            skip_column + n_cells * width]),
+            np.concatenate([(rows[row] * factor[:, None]).ravel(), skip_value]),
+        )  # fmt: skip
 
-    program = _assemble(
-        fit_rows, target, strength, n_linear,
-        _wall_triplets(rows, patterns, walls), n_cells, width, n_penalized,
-    )  # fmt: skip
-    value_scale = y_scale / column_scale * (1.0 if loss.is_hard_constraint else lam)
-    return program, CellLift(
-        rows=rows, patterns=patterns, signs=signs, skip_columns=skip_columns, y=y,
-        is_hard_constraint=loss.is_hard_constraint,
-        weight_scale=y_scale / column_scale, skip_scale=y_scale / skip_norms,
-        dual_scale=1.0 / column_scale, n_equalities=len(target), basis=basis,
-        objective_scale=value_scale, objective_offset=0.5 * (y_scale * rest) ** 2,
-    )  # fmt: skip
-
-
-def _dense_triplets(matrix: Matrix) -> Triplets:
-    """Entries of a dense matrix, rounding dust left out."""
-    row, column = np.nonzero(np.abs(matrix) > 1e-16 * np.abs(matrix).max(initial=0.0))
-    return row, column, matrix[row, column]
-
-
-def _cell_triplets(
-    rows: Matrix, patterns: NDArray[np.bool_], signs: Vector, skip: Matrix
-) -> Triplets:
-    """Entries of [s_1 D_1 X, ..., s_K D_K X, S], cell by cell."""
-    width = rows.shape[1]
-    cell, row = np.nonzero(patterns)
-    entry = np.arange(width)
-    value = (rows[row] * signs[cell, None]).ravel()
-    skip_row, skip_column, skip_value = _dense_triplets(skip)
-    return (
-        np.concatenate([np.repeat(row, width), skip_row]),
-        np.concatenate([(cell[:, None] * width + entry).ravel(),
-                        skip_column + len(patterns) * width]),
-        np.concatenate([value, skip_value]),
-    )  # fmt: skip
+    return Columns(len(rows), n_columns, dense, triplets)
 
 
 def _wall_triplets(
@@ -293,16 +254,16 @@ def _wall_triplets(
 
 
 def _assemble(
-    fit_rows: Triplets, target: Vector, strength: float, n_linear: int,
-    walls: tuple[Triplets, int], n_cells: int, width: int, n_penalized: int,
+    block: LossBlock, walls: tuple[Triplets, int], n_cells: int, width: int, n_linear: int,
+    n_penalized: int,
 ) -> ConeProgram:  # fmt: skip
-    """Put fit rows, walls and cones together; variables u, skip, t, z."""
+    """Put loss, walls and cones together; variables u, skip, t, those of the loss."""
     (wall_row, wall_column, wall_value), n_walls = walls
-    n_fit = len(target)
-    n_residuals = n_fit if strength > 0.0 else 0
-    n_variables = n_linear + n_cells + n_residuals
+    n_first = len(block.first_rhs)
+    n_auxiliary = len(block.linear)
+    n_variables = n_linear + n_cells + n_auxiliary
     cells = np.arange(n_cells)
-    first_row = n_fit + n_walls
+    first_row = n_first + n_walls
     if n_penalized == 1:
         # |u| <= t is two inequalities: the program stays linear.
         n_cone_rows = 2 * n_cells
@@ -323,24 +284,35 @@ def _assemble(
         cone_value = np.full(n_cone_rows, -1.0)
         nonneg = n_walls
     n_rows = first_row + n_cone_rows
-    residual = np.arange(n_residuals)
+
+    def moved(entries: Triplets, row: int) -> Triplets:
+        """Rows further down, and auxiliary variables behind the t."""
+        past = entries[1] >= n_linear
+        return entries[0] + row, entries[1] + n_cells * past, entries[2]
+
     matrix = csc_from_triplets(
-        np.concatenate([fit_rows[0], residual, n_fit + wall_row, cone_row]),
-        np.concatenate([fit_rows[1], n_linear + n_cells + residual, wall_column, cone_column]),
-        np.concatenate([fit_rows[2], np.full(n_residuals, -strength), wall_value, cone_value]),
-        (n_rows, n_variables),
-    )
+        *joined(
+            moved(block.first, 0), (n_first + wall_row, wall_column, wall_value),
+            (cone_row, cone_column, cone_value), moved(block.last, n_rows),
+        ),
+        (n_rows + len(block.last_rhs), n_variables),
+    )  # fmt: skip
     q = np.zeros(n_variables)
+    if block.cost is not None:
+        q[:n_linear] = block.cost
     q[n_linear : n_linear + n_cells] = 1.0
+    q[n_linear + n_cells :] = block.linear
     quadratic = None
-    if n_residuals:
+    bent = np.flatnonzero(block.quadratic)
+    if len(bent):
         pointers = np.zeros(n_variables + 1, dtype=np.int32)
-        pointers[n_linear + n_cells + 1 :] = 1 + residual
+        pointers[n_linear + n_cells + 1 :] = np.cumsum(block.quadratic != 0.0)
         quadratic = sparse.csc_array(
-            (np.full(n_residuals, strength),
-             (n_linear + n_cells + residual).astype(np.int32), pointers),
+            (block.quadratic[bent], (n_linear + n_cells + bent).astype(np.int32), pointers),
             shape=(n_variables, n_variables),
-        )  # fmt: skip
-    b = np.zeros(n_rows)
-    b[:n_fit] = target
-    return ConeProgram(quadratic, q, matrix, b, zero=n_fit, nonneg=nonneg, soc=soc)
+        )
+    b = np.concatenate([block.first_rhs, np.zeros(n_walls + n_cone_rows), block.last_rhs])
+    return ConeProgram(
+        quadratic, q, matrix, b, zero=block.zero, nonneg=block.nonneg + nonneg, soc=soc,
+        exponential=len(block.last_rhs) // 3,
+    )  # fmt: skip

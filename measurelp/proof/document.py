@@ -137,10 +137,11 @@ def proof_document(
         )
     measure_from_network(network, problem)  # refuse what is no candidate, in its words
     known = isinstance(problem.loss, (Squared, Interpolation)) and problem.y.ndim == 1
+    known = known and not problem.is_weighted
     if not known or problem.ball.name != "l2" or problem.activation.name != "relu":
         raise InvalidProblem(
             "problem: exact proofs are for the squared loss and interpolation with one output, "
-            "the l2 ball and the ReLU."
+            "no sample weights, the l2 ball and the ReLU."
         )
     hidden = network.hidden_weights
     if problem.has_bias:

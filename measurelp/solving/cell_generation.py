@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from measurelp.backends import Backend
 from measurelp.certificate import (
     Certificate,
+    admissible_dual,
     certificate_from_reports,
     evaluate,
     infeasible_certificate,
     interpolation_obstacle,
+    orthonormal_span,
     skip_basis,
     without_skip,
 )
@@ -36,6 +38,7 @@ from measurelp.solving.conic_master import ConicMaster
 from measurelp.solving.interrupts import Interrupts
 from measurelp.solving.master import Master, Solved
 from measurelp.solving.neurons import Neurons, Training, merged, pruned
+from measurelp.solving.null_model import null_model
 from measurelp.solving.polish import polished
 from measurelp.solving.pricing import priced_peaks
 from measurelp.solving.progress import Callback, Progress
@@ -53,6 +56,7 @@ _LEAST_PENALTY = 1e-5
 _IDLE_ROUNDS = 15
 # From so many rows on, a tenth of them is solved first, to this gap.
 _MANY_ROWS, _COARSE_GAP = 20_000, 1e-3
+_RELU = (1.0, 0.0)
 _FINE = 1e-3  # of the gap asked for: how finely the oracle looks, which hardly costs more
 # Sliding is given up after so many rounds without headway, or calls that did not converge.
 _PATIENCE, _MOST_FAILURES = 8, 2
@@ -106,14 +110,12 @@ class CellGeneration:
 
     def __post_init__(self) -> None:
         problem, space = self.problem, self.space
-        self.training = Training(
-            space.rows, problem.y, problem.lam, problem.loss, problem.skip_columns,
-            space.n_penalized,
-        )  # fmt: skip
+        self.training = Training.of(problem, space)
         self.basis = skip_basis(problem)
-        slides = self.slides and not problem.loss.is_hard_constraint
+        self.span = orthonormal_span(self.training.skip_columns)
+        slides = self.slides and problem.loss.is_quadratic and problem.activation.slopes == _RELU
         self.master: Master = (
-            SlidingMaster(self.training, self.basis)
+            SlidingMaster(self.training, self.span)
             if slides
             else ConicMaster(self.training, self.backend)
         )
@@ -157,9 +159,9 @@ class CellGeneration:
             certificate = certificate_from_reports(problem, current, proofs, tol_gap=tol_gap)
             if certificate.is_optimal:
                 return certificate
-        alpha = problem.loss.dual_from_fit(current.fit, problem.y)
+        alpha = problem.dual_from_fit(current.fit)
         if alpha is not None:
-            alpha = without_skip(alpha, self.basis)
+            alpha = self._admissible(alpha)
         else:
             alpha = proofs[0][0] if proofs else self.multipliers
         budget = Budget(self._certificate_deadline(termination), DEFAULT_NODES)
@@ -181,6 +183,7 @@ class CellGeneration:
             X=problem.X[chosen],
             y=problem.y[chosen],
             lam=problem.lam * len(chosen) / problem.n,
+            sample_weight=problem.sample_weight[chosen],
         )
         space = row_space(coarse)
         oracle, why = choose_oracle(None, space)
@@ -194,15 +197,7 @@ class CellGeneration:
         problem, training = self.problem, self.training
         if first is None and problem.n >= _MANY_ROWS and isinstance(self.master, SlidingMaster):
             first = self._coarse_start()
-        zero = Neurons(
-            np.zeros((0, self.space.rank)), np.zeros(0), np.zeros(training.skip_columns.shape[1])
-        )
-        if training.skip_columns.shape[1]:
-            skip = np.zeros(training.skip_columns.shape[1])
-            for _ in range(3):  # with two steps of refinement, to fit to rounding what can be
-                rest = problem.y - training.skip_columns @ skip
-                skip = skip + np.linalg.lstsq(training.skip_columns, rest, rcond=None)[0]
-            zero = Neurons(zero.weights, zero.signs, skip)
+        zero, start = null_model(training, self.backend)
         self._offer(zero)
         if first is not None and len(first):
             weights = self.space.coordinates(first.atoms * np.abs(first.masses)[:, None])
@@ -214,7 +209,7 @@ class CellGeneration:
                 known = pruned(training, known)
             self._offer(known)
             self.master.begin(known)
-        alpha = without_skip(problem.y, self.basis)
+        alpha = self.multipliers = self._admissible(training.to_problem(start))
         if training.loss.is_hard_constraint:
             self.multipliers = np.zeros(problem.n)
             dual = DualFunction(problem, self.space, alpha)
@@ -228,7 +223,8 @@ class CellGeneration:
     def _generate_cells(self) -> Termination:
         limit = self.problem.lam
         price_level = limit * (1.0 + max(1e-10, 0.05 * self.tol_gap))
-        is_hard = self.training.loss.is_hard_constraint
+        training = self.training
+        is_hard = training.loss.is_hard_constraint
         idle_rounds, most_idle = 0, _IDLE_ROUNDS if is_hard else 0
         while True:
             if self.interrupts.requested:
@@ -245,7 +241,7 @@ class CellGeneration:
             solved = self._solve_master()
             if solved is None:
                 return Termination.NUMERICAL
-            alpha = solved.residual
+            alpha = solved.dual
             self._offer(solved.neurons)
             self._report("generating cells")
             if self._gives_up_sliding(solved.neurons):
@@ -261,7 +257,7 @@ class CellGeneration:
             if not solved.is_stationary:
                 better = self._polish(solved.neurons, alpha)
                 if better is not None:
-                    alpha = without_skip(better, self.basis)
+                    alpha = self._admissible(training.to_problem(better))
             outcome = self._prove(alpha)
             if outcome is Termination.STALLED and idle_rounds < most_idle:
                 idle_rounds += 1
@@ -276,7 +272,7 @@ class CellGeneration:
     def _gives_up_sliding(self, neurons: Neurons) -> bool:
         """Where sliding makes no headway, go on with the cone program over the neurons' cells."""
         master = self.master
-        if self.best_value < self.watched * (1.0 - 1e-9):
+        if self.best_value < self.watched - 1e-9 * abs(self.best_value):
             self.watched, self.headway = self.best_value, self.rounds
         if not isinstance(master, SlidingMaster):
             return False
@@ -287,7 +283,7 @@ class CellGeneration:
         return True
 
     def _solve_master(self) -> Solved | None:
-        """One restricted program; its residual is made the dual vector, orthogonal to the skip.
+        """One restricted program; its dual vector is made the problem's, orthogonal to the skip.
 
         Interpolation is approached by the proximal method of multipliers: with multipliers q
         and a small rho, min rho |mu| + 1/2 |fit - (y + rho q)|^2 is a program of the squared
@@ -300,13 +296,14 @@ class CellGeneration:
             target = training.y + rho * self.multipliers
             solved = self.master.solve(target, rho, self._seconds_left())
             if solved is not None:
-                solved = replace(solved, residual=without_skip(solved.residual / rho, self.basis))
-                self.multipliers = solved.residual
+                solved = replace(solved, dual=without_skip(solved.dual / rho, self.basis))
+                self.multipliers = solved.dual
                 self.penalty = max(rho / 3.0, self.least_penalty)
         else:
             solved = self.master.solve(training.y, training.lam, self._seconds_left())
             if solved is not None:
-                solved = replace(solved, residual=without_skip(solved.residual, self.basis))
+                solved = replace(solved, dual=self._admissible(training.to_problem(solved.dual)))
+                self.multipliers = solved.dual
         self.master_seconds += time.perf_counter() - began
         return solved
 
@@ -323,7 +320,7 @@ class CellGeneration:
         self.oracle_calls += 1
         self.oracle_seconds += time.perf_counter() - began
         if report.scope is Scope.COMPLETE:
-            value, _ = dual_bound(self.problem, alpha, report.upper, self.best_value)
+            value, _ = dual_bound(self.problem, alpha, report.upper)
             if value > self.bound:
                 self.bound, self.proof = value, (alpha, report)
         if relative(self.best_value - self.bound, self.best_value, self.bound) <= self.tol_gap:
@@ -368,7 +365,7 @@ class CellGeneration:
     def _polish(self, neurons: Neurons, alpha: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Converge on the faces; offers what is found and returns its dual."""
         dual = DualFunction(self.problem, self.space, alpha)
-        for found, multipliers in polished(self.training, neurons, dual, self.basis):
+        for found, multipliers in polished(self.training, neurons, dual, self.span):
             objective = self.training.objective(found)
             if not math.isfinite(objective):
                 continue
@@ -382,7 +379,7 @@ class CellGeneration:
     def _offer(self, neurons: Neurons, slack: float = 0.0) -> None:
         """Keep the neurons if they are better than, or with slack as good as, the best."""
         objective = self.training.objective(neurons)
-        if objective <= self.best_value * (1.0 + slack) or self.best is None:
+        if self.best is None or objective <= self.best_value + slack * abs(self.best_value):
             self.best, self.best_value = neurons, objective
 
     def _directions(self) -> NDArray[np.float64]:
@@ -391,7 +388,12 @@ class CellGeneration:
 
     def _zero_dual(self) -> NDArray[np.float64]:
         assert self.best is not None
+        if not self.training.loss.is_hard_constraint:
+            return self.multipliers
         return without_skip(self.problem.y - self.training.fit(self.best), self.basis)
+
+    def _admissible(self, alpha: NDArray[np.float64]) -> NDArray[np.float64]:
+        return admissible_dual(self.problem, alpha, self.basis)
 
     def _best_measure(self) -> AtomicMeasure:
         """The best neurons as a measure, pruned to an extreme point."""

@@ -72,23 +72,28 @@ class ConicMaster:
         return True
 
     def solve(self, target: Vector, lam: float, time_limit: float | None) -> Solved | None:
-        """Solve the cone program; walls that its solution violates are added for the next."""
+        """Solve the cone program; walls that its solution violates are added for the next.
+
+        Interpolation is approached through the squared loss, whose targets move.
+        """
         training = self.training
-        patterns = np.array([cell.pattern for cell in self.cells])
+        loss = Squared() if training.loss.is_hard_constraint else training.loss
+        patterns = np.array([cell.pattern for cell in self.cells], dtype=bool)
         signs = np.array([cell.sign for cell in self.cells])
         walls = [np.array(sorted(cell.walls), dtype=np.intp) for cell in self.cells]
         program, lift = restricted_program(
-            training.rows, patterns.reshape(len(self.cells), -1), signs, walls,
-            y=target, lam=lam, loss=Squared(),
-            skip_columns=training.skip_columns, n_penalized=training.n_penalized,
+            training.rows, patterns.reshape(len(self.cells), len(training.rows)), signs, walls,
+            y=target, lam=lam, loss=loss, weight=training.weight,
+            activation=training.activation.slopes, skip_columns=training.skip_columns,
+            n_penalized=training.n_penalized,
         )  # fmt: skip
         report = self.backend.solve(program, tolerance=self.tolerance, time_limit=time_limit)
-        residual = lift.dual(report)
+        dual = lift.dual(report)
         usable = report.kind in (PointKind.OPTIMAL, PointKind.APPROXIMATE)
-        if not usable or report.x is None or residual is None:
+        if not usable or report.x is None or dual is None:
             return None
         neurons = Neurons(lift.weights(report.x), signs, lift.skip(report.x))
-        if not (neurons.is_finite and np.isfinite(residual).all()):
+        if not (neurons.is_finite and np.isfinite(dual).all()):
             return None
         added = self._impose_violated_walls(neurons)
         neurons = training.without_far_kinks(neurons)
@@ -96,7 +101,7 @@ class ConicMaster:
         busy = norms > _BUSY * float(norms.max(initial=0.0))
         self._drop_idle(busy)
         kept = Neurons(neurons.weights[busy], neurons.signs[busy], neurons.skip)
-        return Solved(kept, residual, is_settled=added == 0, is_stationary=False)
+        return Solved(kept, dual, is_settled=added == 0, is_stationary=False)
 
     def _impose_violated_walls(self, neurons: Neurons) -> int:
         """Add, for each cell, the rows that its weight violates most; how many were added."""

@@ -254,15 +254,13 @@ def _within_cells(problem: MeasureProblem, measure: AtomicMeasure, value: float)
     if not len(measure) and problem.skip == "none":
         return value
     space = row_space(problem)
-    training = Training(
-        space.rows, problem.y, problem.lam, problem.loss, problem.skip_columns, space.n_penalized
-    )
+    training = Training.of(problem, space)
     master = ConicMaster(training, backend_from_name("clarabel"))
     free = np.zeros(training.skip_columns.shape[1])
     master.begin(Neurons(space.coordinates(measure.atoms), np.sign(measure.masses), free))
     with threadpool_limits(limits=1):
         for _ in range(_MOST_PROGRAMS):
-            solved = master.solve(problem.y, problem.lam, None)
+            solved = master.solve(training.y, problem.lam, None)
             if solved is None or solved.is_settled:
                 break
     if solved is None or not solved.is_settled:

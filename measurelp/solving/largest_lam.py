@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import time
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
-from measurelp.certificate import skip_basis, without_skip
+from measurelp.backends import backend_from_name
+from measurelp.certificate import admissible_dual, skip_basis
 from measurelp.certificate.certify import DEFAULT_NODES
 from measurelp.errors import InvalidProblem
 from measurelp.oracle import Budget, DualFunction, Oracle, choose_oracle
 from measurelp.problem import MeasureProblem, row_space
 from measurelp.solving.interrupts import remembered_interrupts
+from measurelp.solving.neurons import Training
+from measurelp.solving.null_model import null_model
 
 
 def lam_max(
@@ -25,9 +27,11 @@ def lam_max(
     r"""The smallest lam for which the zero measure is optimal.
 
     :math:`\lambda_{\max} = \sup_{\|w\|\le1}|\sum_i\alpha_i\langle\tilde x_i,w\rangle_+|`
-    with alpha = y, less its projection on the skip's columns.  The upper end of the
-    oracle's proved bracket is returned, so that at ``lam_max(problem)`` zero is optimal; where
-    ``time_limit`` (seconds) or the nodes of the oracle end the search, that is an upper bound.
+    with alpha minus the gradient of the loss at the best skip (at 0 without one): y less its
+    projection on the skip's columns, for the squared loss.  The upper end of the oracle's
+    proved bracket is returned, so that at ``lam_max(problem)`` zero is optimal.  It is an upper
+    bound where ``time_limit`` (seconds) or the nodes of the oracle end the search, and for
+    losses with kinks, whose dual vector at the best skip need not be the only one.
 
     Examples
     --------
@@ -39,9 +43,9 @@ def lam_max(
         raise InvalidProblem("problem: lam does not enter interpolation, so there is no lam_max.")
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     space = row_space(problem)
-    alpha = problem.loss.dual_from_fit(np.zeros(problem.n), problem.y)
-    assert alpha is not None
-    alpha = without_skip(alpha, skip_basis(problem))
+    training = Training.of(problem, space)
+    _, start = null_model(training, backend_from_name("clarabel"))
+    alpha = admissible_dual(problem, training.to_problem(start), skip_basis(problem))
     chosen, _ = choose_oracle(oracle, space)
     dual = DualFunction(problem, space, alpha)
     with remembered_interrupts() as interrupts, threadpool_limits(limits=1):

@@ -21,8 +21,8 @@ class Solved:
     Attributes
     ----------
     neurons : Neurons
-    residual : (n,) array
-        Target minus fit: the dual vector of the squared loss.
+    dual : (n,) array
+        The dual vector, in the units of the training: target minus fit for the squared loss.
     is_settled : bool
         Whether calling again, with nothing new in play, would change nothing.
     is_stationary : bool
@@ -30,13 +30,13 @@ class Solved:
     """
 
     neurons: Neurons
-    residual: Vector
+    dual: Vector
     is_settled: bool
     is_stationary: bool
 
 
 class Master(Protocol):
-    """The squared loss at a target, over what was put in play."""
+    """A problem over what was put in play: the squared loss at a target, or the loss itself."""
 
     @property
     def name(self) -> str:
@@ -57,5 +57,5 @@ class Master(Protocol):
         ...
 
     def solve(self, target: Vector, lam: float, time_limit: float | None) -> Solved | None:
-        """Neurons and residual at ``target``; None where the master fails."""
+        """Neurons and dual at ``target``; None where the master fails."""
         ...

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.measure import prune_to_extreme_point
-from measurelp.problem import Loss
+from measurelp.problem import Activation, Loss, MeasureProblem, RowSpace
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -42,7 +42,13 @@ class Neurons:
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """The numbers of a problem that the master works with, in row-space coordinates."""
+    r"""The numbers of a problem that the masters work with, in row-space coordinates.
+
+    The ReLU is positively homogeneous, so the squared loss with weights :math:`s_i` is the
+    plain one after rows, targets and skip columns were multiplied by :math:`\sqrt{s_i}`
+    (``root``).  Masters see only that; :meth:`to_problem` and :meth:`from_problem` translate
+    dual vectors.  Other losses keep their ``weight``.
+    """
 
     rows: Matrix
     y: Vector
@@ -50,14 +56,54 @@ class Training:
     loss: Loss
     skip_columns: Matrix
     n_penalized: int
+    activation: Activation
+    weight: Vector | None = None
+    root: Vector | None = None
+
+    @classmethod
+    def of(cls, problem: MeasureProblem, space: RowSpace) -> Training:
+        """Those of a problem."""
+        rows, y, columns = space.rows, problem.y, problem.skip_columns
+        weight = problem.sample_weight if problem.is_weighted else None
+        root: Vector | None = None
+        if weight is not None and problem.loss.is_quadratic:
+            root, weight = np.sqrt(weight), None
+            rows, y, columns = rows * root[:, None], y * root, columns * root[:, None]
+        return cls(
+            rows, y, problem.lam, problem.loss, columns, space.n_penalized, problem.activation,
+            weight, root,
+        )  # fmt: skip
+
+    def to_problem(self, alpha: Vector) -> Vector:
+        """The problem's dual vector from one in the units of this training."""
+        return alpha if self.root is None else alpha * self.root
+
+    def from_problem(self, alpha: Vector) -> Vector:
+        """The way back; 0 where a sample has no weight."""
+        if self.root is None:
+            return alpha
+        return np.asarray(alpha / np.where(self.root > 0.0, self.root, np.inf))
+
+    def dual(self, neurons: Neurons) -> Vector:
+        """Minus the gradient of the loss; its end nearest to 0 at a kink."""
+        fit = self.fit(neurons)
+        alpha = self.loss.dual_from_fit(fit, self.y, self.weight)
+        if alpha is not None:
+            return alpha
+        weight = np.ones(len(fit)) if self.weight is None else self.weight
+        return np.asarray(np.clip(0.0, *self.loss.dual_ends(fit, self.y, weight)))
 
     def norms(self, weights: Matrix) -> Vector:
         """The ball's norm of each weight."""
         return np.asarray(np.linalg.norm(weights[:, : self.n_penalized], axis=1))
 
+    def features(self, weights: Matrix) -> Matrix:
+        """The activation's values of each weight, (n, k)."""
+        return self.activation.values(self.rows @ weights.T)
+
     def fit(self, neurons: Neurons) -> Vector:
         """The network's outputs on the data."""
-        active = np.maximum(self.rows @ neurons.weights.T, 0.0)
+        active = self.features(neurons.weights)
         return np.asarray(active @ neurons.signs + self.skip_columns @ neurons.skip)
 
     def without_far_kinks(self, neurons: Neurons) -> Neurons:
@@ -78,7 +124,7 @@ class Training:
 
     def objective(self, neurons: Neurons) -> float:
         """Loss plus lam times the total variation."""
-        value = self.loss.value(self.fit(neurons), self.y)
+        value = self.loss.value(self.fit(neurons), self.y, self.weight)
         return value + self.lam * float(self.norms(neurons.weights).sum())
 
 
@@ -90,8 +136,7 @@ def merged(training: Training, neurons: Neurons, *, cosine: float, slack: float)
     """
     weights = [np.array(w) for w in neurons.weights]
     signs = list(neurons.signs)
-    residual = training.fit(neurons) - training.y
-    smooth = not training.loss.is_hard_constraint
+    fit = training.fit(neurons)
     k = 0
     while k < len(weights):
         other = k + 1
@@ -104,23 +149,32 @@ def merged(training: Training, neurons: Neurons, *, cosine: float, slack: float)
                 other += 1
                 continue
             together = a + b
-            inner = training.rows @ np.stack([together, a, b]).T
-            active = np.maximum(inner, 0.0)
+            active = training.features(np.stack([together, a, b]))
             change = signs[k] * (active[:, 0] - active[:, 1] - active[:, 2])
             saved = length_a + length_b - float(np.linalg.norm(together[:p]))
-            growth = float(np.max(np.abs(change))) - slack
-            if smooth:
-                growth = float(change @ (residual + 0.5 * change)) - training.lam * saved - slack
-            if growth > 0.0:
+            if _growth(training, fit, change, saved) > slack:
                 other += 1
                 continue
-            residual = residual + change
+            fit = fit + change
             weights[k] = together
             del weights[other], signs[other]
         k += 1
     if not weights:
         return neurons
     return Neurons(np.array(weights), np.array(signs), neurons.skip)
+
+
+def _growth(training: Training, fit: Vector, change: Vector, saved: float) -> float:
+    """How much the objective grows when the fit changes and total variation is saved."""
+    loss = training.loss
+    if loss.is_hard_constraint:
+        return float(np.max(np.abs(change)))
+    if loss.is_quadratic:
+        growth = float(change @ (fit - training.y + 0.5 * change))
+    else:
+        after = loss.value(fit + change, training.y, training.weight)
+        growth = after - loss.value(fit, training.y, training.weight)
+    return growth - training.lam * saved
 
 
 def pruned(training: Training, neurons: Neurons) -> Neurons:
@@ -130,10 +184,10 @@ def pruned(training: Training, neurons: Neurons) -> Neurons:
     norms = norms[norms > 0.0]
     if not len(weights):
         return neurons
-    features = np.maximum(training.rows @ (weights / norms[:, None]).T, 0.0)
+    features = training.features(weights / norms[:, None])
     fewer = prune_to_extreme_point(features, signs * norms, free_columns=training.skip_columns)
     kept = fewer.kept
     factor = np.abs(fewer.masses[kept]) / norms[kept]
     found = Neurons(weights[kept] * factor[:, None], signs[kept], neurons.skip + fewer.free_shift)
     before, after = training.objective(neurons), training.objective(found)
-    return found if after <= before * (1.0 + 1e-9) else neurons
+    return found if after <= before + 1e-9 * abs(before) else neurons

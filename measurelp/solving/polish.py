@@ -9,16 +9,18 @@ is a candidate like any other: the certificate alone decides whether it is bette
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from measurelp.backends import HighsBackend
-from measurelp.certificate import without_skip
+from measurelp.certificate import orthonormal_span, without_skip
 from measurelp.oracle import DualFunction
 from measurelp.oracle.ascent import climbed
 from measurelp.oracle.base import distinct_peaks
+from measurelp.problem import Squared
 from measurelp.program import formulate_atoms
 from measurelp.solving.neurons import Matrix, Neurons, Training, Vector, merged, pruned
 from measurelp.solving.sliding import Slider
@@ -27,6 +29,8 @@ from measurelp.status import PointKind
 _WALL_TOLERANCES = (1e-6, 1e-8, 1e-4)
 _MERGE_COSINE = 1.0 - 1e-4
 _STATIONARY = 1e-9
+_MOST_MODELS, _LEAST_CURVATURE = 40, 1e-9
+_KINK_MARGIN = 1e-5  # of the interval of alpha: nearer to its end a sample is off its kink
 _SEED = 20260102
 
 
@@ -39,16 +43,15 @@ def polished(
     of the dual function, which lie on their walls exactly however the program split its
     atoms.  ``basis`` (n, p) spans the skip orthonormally.
     """
+    alpha = training.from_problem(dual.alpha)
     for guess in _guesses(training, neurons, dual, basis):
         independent = pruned(training, guess)
-        if not training.loss.is_hard_constraint:
-            slid = Slider(training, basis).slide(independent, wall_tolerance=_WALL_TOLERANCES[0])
-            if slid.error <= _STATIONARY:
-                yield slid.neurons, training.y - training.fit(slid.neurons)
+        if training.loss.is_smooth and training.activation.slopes == (1.0, 0.0):
+            slid = slid_to_rest(training, independent)
+            if slid is not None:
+                yield slid, training.dual(slid)
         for wall_tolerance in _WALL_TOLERANCES:
-            found = newton_on_faces(
-                training, independent, dual.alpha, wall_tolerance=wall_tolerance
-            )
+            found = newton_on_faces(training, independent, alpha, wall_tolerance=wall_tolerance)
             if found is not None:
                 yield found
     if training.loss.is_hard_constraint:
@@ -58,6 +61,49 @@ def polished(
             if better is not None:
                 yield better
             yield vertex, dual.alpha
+
+
+def slid_to_rest(training: Training, neurons: Neurons) -> Neurons | None:
+    """Slide to where a smooth objective is stationary; None where that is not reached.
+
+    A proximal Newton method: the loss is replaced by its quadratic model at the fit, which is a
+    squared loss with weights, and neurons slide on that.  One slide suffices where the loss is
+    quadratic itself.
+    """
+    damping = 0.0
+    for _ in range(_MOST_MODELS):
+        model = _quadratic_model(training, neurons, damping)
+        slider = Slider(model, orthonormal_span(model.skip_columns))
+        slid = slider.slide(neurons, wall_tolerance=_WALL_TOLERANCES[0])
+        if not (slid.neurons.is_finite and slid.error <= _STATIONARY):
+            return None
+        before, after = training.objective(neurons), training.objective(slid.neurons)
+        if after > before + 1e-13 * abs(before):
+            damping = max(4.0 * damping, 1e-3)
+            continue
+        moved = training.dual(slid.neurons) - training.dual(neurons)
+        neurons = slid.neurons
+        settled = np.abs(moved).max() <= 1e-12 * np.abs(training.dual(neurons)).max()
+        if training.loss.is_quadratic or settled:
+            return neurons
+        damping *= 0.25
+    return None
+
+
+def _quadratic_model(training: Training, neurons: Neurons, damping: float) -> Training:
+    """The quadratic model of the loss at the fit of some neurons, as a squared loss."""
+    if training.loss.is_quadratic:
+        return training
+    fit, alpha = training.fit(neurons), training.dual(neurons)
+    curvature = training.loss.curvatures(fit, training.y)
+    if training.weight is not None:
+        curvature = curvature * training.weight
+    curvature = curvature + (damping + _LEAST_CURVATURE) * float(curvature.max())
+    root = np.sqrt(curvature)
+    return replace(
+        training, rows=training.rows * root[:, None], y=(fit + alpha / curvature) * root,
+        loss=Squared(), skip_columns=training.skip_columns * root[:, None], weight=None,
+    )  # fmt: skip
 
 
 def interpolant(training: Training, neurons: Neurons, dual: DualFunction) -> Neurons | None:
@@ -95,7 +141,7 @@ def _guesses(
     size = float(np.linalg.norm(training.y))
     slack = 1e-7 * size
     if not training.loss.is_hard_constraint:
-        slack = 1e-7 * min(training.objective(neurons), size**2)
+        slack = 1e-7 * min(abs(training.objective(neurons)), size**2)
     yield merged(training, neurons, cosine=_MERGE_COSINE, slack=slack)
     yield _neurons_at_peaks(training, neurons, dual, basis)
 
@@ -111,9 +157,11 @@ def _neurons_at_peaks(
         return neurons
     signs = np.sign(values)
     target = training.y
-    if not training.loss.is_hard_constraint:
-        target = training.y - dual.alpha
-    columns = np.maximum(training.rows @ points.T, 0.0) * signs
+    if training.loss.is_quadratic:
+        target = training.y - training.from_problem(dual.alpha)
+    elif not training.loss.is_hard_constraint:
+        target = training.fit(neurons)
+    columns = training.features(points) * signs
     try:
         masses = nnls(columns - basis @ (basis.T @ columns), without_skip(target, basis))[0]
     except RuntimeError:
@@ -138,12 +186,14 @@ def newton_on_faces(
 
     A row is a wall of a neuron at first if it passes within ``wall_tolerance`` (relative).
     Where the converged neuron has crossed a row, that row becomes a wall too.  Returns the
-    neurons and the dual vector, or None when the faces do not carry a solution.  For the
-    squared loss the dual is y - fit.  The multipliers of fit = y need not be unique: those
-    nearest to the given ``dual`` are returned.
+    neurons and the dual vector, or None when the faces do not carry a solution.  For a smooth
+    loss the dual is minus its gradient.  For one with kinks, samples whose ``dual`` is inside
+    its interval are held on them, fit = y, and the multipliers of that, which need not be
+    unique, are those nearest to the given ``dual``; for interpolation these are all samples.
     """
     rows = training.rows
     norms = training.norms(neurons.weights)
+    kinks = _at_kinks(training, dual)
     if not len(neurons) or not np.all(norms > 0.0):
         return None
     weights = np.array(neurons.weights)
@@ -152,28 +202,40 @@ def newton_on_faces(
     on_wall = np.abs(inner) <= wall_tolerance * scale
     positive = inner > 0.0
     for _ in range(max_corrections):
-        converged = _converge(training, neurons, dual, positive & ~on_wall, on_wall)
+        converged = _converge(training, neurons, dual, kinks, positive & ~on_wall, on_wall)
         if converged is None:
             return None
         found, multipliers = converged
         inner = rows @ found.weights.T
         crossed = ~(np.where(positive, inner > 0.0, inner < 0.0) | on_wall)
         if not crossed.any():
-            hard = training.loss.is_hard_constraint
-            return found, multipliers if hard else training.y - training.fit(found)
+            return found, training.dual(found) if training.loss.is_smooth else multipliers
         on_wall = on_wall | crossed
     return None
+
+
+def _at_kinks(training: Training, dual: Vector) -> NDArray[np.bool_]:
+    """The samples that sit on a kink of the loss: their alpha is inside its interval."""
+    if training.loss.is_smooth:
+        return np.zeros(len(dual), dtype=bool)
+    weight = np.ones(len(dual)) if training.weight is None else training.weight
+    low, high = training.loss.dual_limits(training.y, weight)
+    margin = _KINK_MARGIN * np.minimum(high - low, 1e300)
+    margin[np.isinf(high - low)] = 0.0
+    return (dual > low + margin) & (dual < high - margin)
 
 
 def _converge(
     training: Training,
     neurons: Neurons,
     dual: Vector,
+    kinks: NDArray[np.bool_],
     active: NDArray[np.bool_],
     on_wall: NDArray[np.bool_],
     max_steps: int = 40,
 ) -> tuple[Neurons, Vector] | None:
     """Newton's method for given active rows and walls, both (n, k)."""
+    given = dual
     rows, p = training.rows, training.n_penalized
     weights = np.array(neurons.weights)
     faces: list[Matrix] = []
@@ -183,20 +245,26 @@ def _converge(
             return None
         faces.append(face)
         weights[k] = face @ (face.T @ weights[k])
+    p_slope, q_slope = training.activation.slopes
+    slopes = np.where(active, p_slope, -q_slope * ~on_wall)
     columns = np.hstack(
-        [s * (active[:, k, None] * (rows @ faces[k])) for k, s in enumerate(neurons.signs)]
+        [s * (slopes[:, k, None] * (rows @ faces[k])) for k, s in enumerate(neurons.signs)]
         + [training.skip_columns]
     )
     starts = np.concatenate([[0], np.cumsum([face.shape[1] for face in faces])])
     skip = np.array(neurons.skip)
-    hard = training.loss.is_hard_constraint
-    gram = None if hard else columns.T @ columns
+    loss = training.loss
+    if not loss.is_smooth:
+        # Off the kinks alpha is known and the loss is linear.
+        dual, known = dual[kinks], columns[~kinks].T @ dual[~kinks]
+        columns, targets = columns[kinks], training.y[kinks]
+    gram = columns.T @ columns if loss.is_quadratic else None
     previous = np.inf
     for _ in range(max_steps):
         coordinates = np.concatenate(
             [face.T @ w for face, w in zip(faces, weights, strict=True)] + [skip]
         )
-        residual = training.y - columns @ coordinates
+        fit = columns @ coordinates
         norms = training.norms(weights)
         if not np.all(norms > 1e-14 * norms.max()):
             return None
@@ -209,7 +277,8 @@ def _converge(
             hessian[block, block] = (training.lam / norms[k]) * (
                 face[:p].T @ face[:p] - np.outer(along, along)
             )
-        if gram is None:
+        if not loss.is_smooth:
+            residual = targets - fit
             # In units of each neuron, so that small ones do not spoil the conditioning, and
             # of their mean in the dual part, so that the units of the inputs do not.
             unit = np.append(np.repeat(norms, np.diff(starts)), np.ones(len(skip)))
@@ -218,16 +287,19 @@ def _converge(
             size, n = len(coordinates), len(residual)
             bent = hessian * np.outer(unit, unit) / mean
             system = np.block([[bent, scaled.T], [scaled, np.zeros((n, n))]])
-            slope = (scaled.T @ dual - unit * gradient) / mean
+            slope = (scaled.T @ dual + unit * (known - gradient)) / mean
             solution = np.linalg.lstsq(system, np.append(slope, residual), rcond=1e-11)[0]
             step, dual = unit * solution[:size], dual - mean * solution[size:]
-            error = float(np.max(np.abs(residual)))
+            error = float(np.max(np.abs(residual), initial=0.0))
         else:
-            right = columns.T @ residual - gradient
+            alpha = loss.dual_from_fit(fit, training.y, training.weight)
+            assert alpha is not None
+            right = columns.T @ alpha - gradient
+            bent = hessian + (_curved_gram(training, columns, fit) if gram is None else gram)
             try:
-                step = np.linalg.solve(gram + hessian, right)
+                step = np.linalg.solve(bent, right)
             except np.linalg.LinAlgError:
-                step = np.linalg.lstsq(gram + hessian, right, rcond=1e-14)[0]
+                step = np.linalg.lstsq(bent, right, rcond=1e-14)[0]
             error = float(np.max(np.abs(right)))
         if not np.isfinite(step).all():
             return None
@@ -242,7 +314,20 @@ def _converge(
         if moved <= 1e-14 or (moved <= 1e-9 and error >= 0.5 * previous):
             break
         previous = error
-    return Neurons(weights, neurons.signs, skip), dual
+    found = Neurons(weights, neurons.signs, skip)
+    if loss.is_smooth:
+        return found, training.dual(found)
+    multipliers = np.array(given)
+    multipliers[kinks] = dual
+    return found, multipliers
+
+
+def _curved_gram(training: Training, columns: Matrix, fit: Vector) -> Matrix:
+    """The loss's part of the Hessian."""
+    curvature = training.loss.curvatures(fit, training.y)
+    if training.weight is not None:
+        curvature = curvature * training.weight
+    return np.asarray(columns.T @ (curvature[:, None] * columns))
 
 
 def _face(walls: Matrix, width: int) -> Matrix:

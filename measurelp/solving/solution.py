@@ -81,6 +81,7 @@ class Solution:
         document["problem"] = {
             "lam": problem.lam, "loss": problem.loss.name, "ball": problem.ball.name,
             "activation": problem.activation.name, "bias": problem.bias, "skip": problem.skip,
+            "outputs": problem.outputs,
             "loss_options": _loss_options(problem.loss),
         }  # fmt: skip
         document["certificate"] = {
@@ -96,6 +97,8 @@ class Solution:
             "X": problem.X, "y": problem.y, "atoms": self.measure.atoms,
             "masses": self.measure.masses, "dual": self.dual,
         }  # fmt: skip
+        if problem.is_weighted:
+            arrays["sample_weight"] = problem.sample_weight
         if self.measure.skip is not None:
             arrays["measure_skip"] = np.append(self.skip.linear, self.skip.constant)
         write_folder(folder, document, arrays, kind="solution", overwrite=overwrite)
@@ -159,7 +162,8 @@ def load_solution(folder: str | os.PathLike[str]) -> Solution:
         loss = LOSSES[stated["loss"]](**stated["loss_options"])
         problem = MeasureProblem(
             arrays["X"], arrays["y"], lam=stated["lam"], loss=loss, bias=stated["bias"],
-            skip=stated["skip"],
+            skip=stated["skip"], outputs=stated.get("outputs", "joint"),
+            sample_weight=arrays.get("sample_weight"),
         )  # fmt: skip
         skip = None
         if "measure_skip" in arrays:
@@ -196,8 +200,6 @@ def load_solution(folder: str | os.PathLike[str]) -> Solution:
 
 
 def _loss_options(loss: Loss) -> dict[str, Any]:
-    """The parameters of a loss, without its fixed facts."""
+    """The parameters of a loss."""
     options: dict[str, Any] = asdict(loss)  # type: ignore[call-overload]
-    return {
-        key: value for key, value in options.items() if key not in ("name", "is_hard_constraint")
-    }
+    return options

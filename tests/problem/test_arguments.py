@@ -23,7 +23,9 @@ GOOD = {"X": [[1.0, 2.0], [3.0, 4.0]], "y": [1.0, 2.0], "lam": 0.1}
     ("lam", True), ("lam", [0.1]), ("lam", 1j), ("loss", mlp.Squared), ("loss", "squared"),
     ("loss", 3), ("ball", "l2"), ("ball", mlp.L2Ball), ("activation", "relu"),
     ("activation", np.tanh), ("bias", "penalised"), ("bias", True), ("bias", None),
-    ("skip", "linear"), ("skip", False), ("outputs", "separate"), ("sample_weight", [1.0, 1.0]),
+    ("skip", "linear"), ("skip", False), ("outputs", "together"),
+    ("sample_weight", [1.0]), ("sample_weight", [1.0, -1.0]), ("sample_weight", [0.0, 0.0]),
+    ("sample_weight", [1.0, float("nan")]), ("sample_weight", "heavy"),
 ])  # fmt: skip
 def test_bad_arguments_are_named(name, value):
     arguments = GOOD | {name: value}

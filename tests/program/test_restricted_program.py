@@ -233,19 +233,11 @@ def test_only_skip_columns_is_least_squares():
     assert lift.weights(report.x).shape == (0, 2)
 
 
-def test_nothing_to_optimise_and_unknown_losses_are_refused():
+def test_nothing_to_optimise_is_refused():
     kw = {"y": np.ones(2), "lam": 1.0, "skip_columns": np.zeros((2, 0)), "n_penalized": 2}
     nothing = (np.eye(2), np.zeros((0, 2), dtype=bool), np.zeros(0), [])
     with pytest.raises(InvalidProblem, match="at least one"):
         restricted_program(*nothing, loss=Squared(), **kw)
-
-    class Odd:
-        name, is_hard_constraint = "odd", False
-
-    with pytest.raises(InvalidProblem, match="odd"):
-        restricted_program(
-            np.eye(2), np.ones((1, 2), bool), np.ones(1), [np.arange(2)], loss=Odd(), **kw
-        )
 
 
 def test_targets_of_zero_need_no_weights():

@@ -1,0 +1,33 @@
+"""The model without neurons: the best skip alone, and its dual vector."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from measurelp.backends import Backend
+from measurelp.solving.conic_master import ConicMaster
+from measurelp.solving.neurons import Neurons, Training, Vector
+
+
+def null_model(training: Training, backend: Backend) -> tuple[Neurons, Vector]:
+    """No neurons and the best skip, with a dual vector in the units of ``training``.
+
+    Least squares has a solution in closed form; interpolation takes its residual.  Where a
+    loss has no best skip (its infimum is not attained), zero and its own dual.
+    """
+    columns = training.skip_columns
+    zero = Neurons(np.zeros((0, training.rows.shape[1])), np.zeros(0), np.zeros(columns.shape[1]))
+    if columns.shape[1] == 0:
+        hard = training.loss.is_hard_constraint
+        return zero, training.y if hard else training.dual(zero)
+    if training.loss.is_hard_constraint or training.loss.is_quadratic:
+        skip = zero.skip
+        for _ in range(3):  # with two steps of refinement, to fit to rounding what can be
+            rest = training.y - columns @ skip
+            skip = skip + np.linalg.lstsq(columns, rest, rcond=None)[0]
+        found = Neurons(zero.weights, zero.signs, skip)
+        return found, training.y - training.fit(found)
+    solved = ConicMaster(training, backend).solve(training.y, training.lam, None)
+    if solved is None:
+        return zero, training.dual(zero)
+    return solved.neurons, solved.dual
