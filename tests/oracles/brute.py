@@ -61,10 +61,28 @@ def sign_patterns(rows) -> np.ndarray:
 # ---- the program over all cells -----------------------------------------------------------------------
 
 
-def cone_program(X, y, *, lam=1.0, bias="penalized", skip="none", interpolate=False, patterns=None):
+def loss_expression(name, fit, y, weight, parameter=None):
+    """The weighted loss of a fit as its definition says it, in CVXPY."""
+    terms = {
+        "squared": lambda: 0.5 * cp.square(fit - y),
+        "absolute": lambda: cp.abs(fit - y),
+        "quantile": lambda: cp.maximum(parameter * (y - fit), (1.0 - parameter) * (fit - y)),
+        "huber": lambda: 0.5 * cp.huber(fit - y, parameter),
+        "hinge": lambda: cp.pos(1.0 - cp.multiply(y, fit)),
+        "squared_hinge": lambda: cp.square(cp.pos(1.0 - cp.multiply(y, fit))),
+        "logistic": lambda: cp.logistic(-cp.multiply(y, fit)),
+        "poisson": lambda: cp.exp(fit) - cp.multiply(y, fit),
+    }[name]()
+    return cp.sum(cp.multiply(weight, terms))
+
+
+def cone_program(
+    X, y, *, lam=1.0, bias="penalized", skip="none", interpolate=False, patterns=None, loss=None
+):
     """Optimal value of the program with one cone a cell and sign, by CVXPY; inf when it is infeasible.
 
     ``min loss(sum_c D_c X (u_c - v_c) + S b) + lam sum_c |u_c| + |v_c|`` over u_c, v_c in closed cell c.
+    ``loss`` makes an expression of the fit; without one half the sum of squares.
     """
     rows, S, y = lifted(X, bias), skip_columns(X, skip), np.asarray(y, dtype=float)
     p = rows.shape[1] - (bias == "free")
@@ -82,7 +100,8 @@ def cone_program(X, y, *, lam=1.0, bias="penalized", skip="none", interpolate=Fa
     if interpolate:
         program = cp.Problem(cp.Minimize(variation), [*walls, fit == y])
     else:
-        program = cp.Problem(cp.Minimize(0.5 * cp.sum_squares(fit - y) + lam * variation), walls)
+        value = 0.5 * cp.sum_squares(fit - y) if loss is None else loss(fit)
+        program = cp.Problem(cp.Minimize(value + lam * variation), walls)
     try:
         program.solve(solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
     except cp.SolverError:
