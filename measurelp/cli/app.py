@@ -12,6 +12,7 @@ _COMMANDS = {
     "solve": "Solve the infinite-width problem on a CSV file and prove the answer.",
     "certify": "Prove or refute that a network is globally optimal.",
     "unique": "Decide whether a saved solution is the only optimum.",
+    "stability": "Follow a saved solution's problem as lam and label noise tend to 0.",
     "check": "Verify a proof of optimality in exact arithmetic.",
     "compress": "Compress a network's layers on a CSV file.",
     "enumerate": "Enumerate the cells of the data's hyperplane arrangement.",
