@@ -230,6 +230,7 @@ def examine(
     )  # fmt: skip
     if (
         not known or at.loose or at.landscape.rows.shape[1] > MAX_RANK
+        or any(peak.height > lam + error for peak in result.idle)
         or not all(peak.margin > error for peak in peaks) or result.polytope.dimension
     ):  # fmt: skip
         return result

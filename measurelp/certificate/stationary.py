@@ -93,7 +93,7 @@ def stationary_point(
     q = f + p
     # alpha = start + spread z.  Where the columns do not span everything, alpha moves in their
     # span only, and so do the equations of the fit.
-    span = _spanning(columns) if hard else columns
+    span, angle = _spanning(columns) if hard else (columns, 0.0)
     thin = hard and span.shape[1] < n
     size = float(np.linalg.norm(alpha)) or 1.0
     start, spread = (alpha, span) if thin else (np.zeros(n), np.eye(n) * size)
@@ -173,6 +173,8 @@ def stationary_point(
     rounding = relative * float(np.linalg.norm(np.abs(start) + np.abs(spread) @ np.abs(x[q:])))
     shift = 0.0
     if thin:
+        # The span is the columns' up to an angle.
+        rounding += angle * float(np.linalg.norm(x[q:]))
         shift = float(np.linalg.norm(columns @ x[:q] - y))
         shift += relative * float(np.linalg.norm(np.abs(columns) @ np.abs(x[:q]) + np.abs(y)))
         shift += radius * float(np.linalg.norm(columns, 2))
@@ -182,12 +184,13 @@ def stationary_point(
     )  # fmt: skip
 
 
-def _spanning(columns: Matrix) -> Matrix:
-    """As many columns as their numerical rank, independent."""
+def _spanning(columns: Matrix) -> tuple[Matrix, float]:
+    """An orthonormal basis of the span up to rounding, and a bound on the sine of the angle between."""
     scale = np.linalg.norm(columns, axis=0)
-    _, triangle, order = qr(
-        columns / np.where(scale > 0.0, scale, 1.0), mode="economic", pivoting=True
-    )
+    unit = columns / np.where(scale > 0.0, scale, 1.0)
+    basis, triangle, _ = qr(unit, mode="economic", pivoting=True)
     size = np.abs(np.diagonal(triangle))
     rank = int(np.sum(size > _DEPENDENT * size.max(initial=0.0)))
-    return columns[:, np.sort(order[:rank])]
+    inverse = np.linalg.inv(triangle[:rank, :rank]) if rank else np.zeros((0, 0))
+    angle = 64.0 * sum(columns.shape) * _ROUNDOFF * float(np.linalg.norm(inverse))
+    return np.asarray(basis[:, :rank]), angle

@@ -124,6 +124,21 @@ def test_noise_decides_whether_atoms_stay():
     assert both.verdict is StabilityVerdict.DEGENERATE and len(both.paths) == 2
 
 
+def test_a_teacher_whose_dual_vector_of_least_norm_is_no_certificate():
+    """Two neurons are the limit, but every solution on the way has three: nothing else shows it."""
+    rng = np.random.default_rng(0)
+    X, W = rng.standard_normal((30, 2)), rng.standard_normal((2, 3))
+    W /= np.linalg.norm(W, axis=1)[:, None]
+    y = np.maximum(np.hstack([X, np.ones((30, 1))]) @ W.T, 0.0) @ rng.choice([-1.0, 1.0], 2)
+    found = mlp.stability(mlp.MeasureProblem(X, y, lam=1.0), lams=[0.1, 0.02, 0.004])
+    assert len(found.limit.measure) == 2
+    assert found.limit.measure.total_variation == pytest.approx(2.0, rel=1e-8)
+    assert found.verdict is StabilityVerdict.DEGENERATE and "without mass" in found.message
+    (path,) = found.paths
+    assert path.atoms_stay is False and [step.n_atoms for step in path.steps] == [3, 3, 3]
+    assert np.isnan(path.limit.dual).all() and path.limit.first_order is None
+
+
 def test_scaled_targets_scale_everything():
     problem = gaussian(3, 6, 3, bias="none")
     lams, nu = np.array([1e-3, 1e-4, 1e-5]), np.linspace(-0.1, 0.1, 6)
