@@ -17,7 +17,17 @@ _BIAS = {
     "free": "free bias",
 }
 _SKIP = {"none": "no skip", "constant": "free constant", "affine": "free affine part"}
-_LOSS = {"squared": "half the sum of squares", "interpolation": "interpolation"}
+_LOSS = {
+    "squared": "half the sum of squares",
+    "interpolation": "interpolation",
+    "absolute": "absolute deviations",
+    "quantile": "quantile loss, tau = {tau:g}",
+    "huber": "Huber's loss, delta = {delta:g}",
+    "hinge": "hinge loss",
+    "squared_hinge": "squared hinge loss",
+    "logistic": "logistic loss",
+    "poisson": "Poisson loss",
+}
 
 
 def certificate_facts(certificate: Certificate) -> dict[str, Any]:
@@ -49,12 +59,15 @@ def problem_lines(stated: Stated) -> list[tuple[str, str]]:
     shown = ", ".join(stated.features[:8]) + (", ..." if len(stated.features) > 8 else "")
     scaled = "; standardised" if stated.scaler is not None else ""
     problem = stated.problem
+    loss = _LOSS[problem.loss.name].format(**vars(problem.loss))
+    if stated.sample_weight is not None:
+        loss += f" weighted by {stated.sample_weight}"
     rows = [
         (
             "problem",
             f"{problem.n} rows, {problem.d} inputs ({shown}{scaled}), target {stated.target}",
         ),
-        ("model", ", ".join((_LOSS[problem.loss.name], _BIAS[problem.bias], _SKIP[problem.skip]))),
+        ("model", ", ".join((loss, _BIAS[problem.bias], _SKIP[problem.skip]))),
     ]
     if stated.lam is not None:
         ratio = ""

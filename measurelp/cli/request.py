@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+LOSS_NAMES = (
+    "squared", "interpolation", "absolute", "quantile", "huber", "hinge", "squared_hinge",
+    "logistic", "poisson",
+)  # fmt: skip
+_PARAMETERS = {"tau": "quantile", "delta": "huber"}
 _OPTIONS = (
     click.option("--target", metavar="COL", help="The column to predict."),
     click.option("--features", metavar="A,B,...", help="Input columns; all but the target if left out."),
@@ -35,9 +40,12 @@ _OPTIONS = (
         help="Unpenalised part of the output; none by default.",
     ),
     click.option(
-        "--loss", type=click.Choice(["squared", "interpolation"]),
-        help="Half the sum of squares (default), or fit every row exactly.",
+        "--loss", type=click.Choice(LOSS_NAMES),
+        help="Half the sum of squares by default; interpolation fits every row exactly.",
     ),
+    click.option("--tau", type=float, help="The quantile of --loss quantile, in (0, 1); 0.5 by default."),
+    click.option("--delta", type=float, help="Where --loss huber becomes linear; 1 by default."),
+    click.option("--sample-weight", metavar="COL", help="A column of weights >= 0 of the rows."),
     click.option(
         "--header/--no-header", default=None,
         help="Whether line 1 names the columns; by default yes unless it is all numbers.",
@@ -60,8 +68,8 @@ _DECAY_OPTIONS = (
     ),
     click.option(
         "--trained-loss", default="mean", show_default=True,
-        type=click.Choice(["mean", "sum", "half_mean", "half_sum"]),
-        help="For --weight-decay: the squared errors' mean or sum, or half of it.",
+        type=click.Choice(["mean", "sum", "half_mean", "half_sum", "mean_loss", "sum_loss"]),
+        help="For --weight-decay: the squared errors' mean or sum, or half of it; or of any --loss.",
     ),
     click.option(
         "--trained-penalty", default="half_squares", show_default=True,
@@ -93,6 +101,9 @@ class Request:
     bias: str | None = None
     skip: str | None = None
     loss: str | None = None
+    tau: float | None = None
+    delta: float | None = None
+    sample_weight: str | None = None
     header: bool | None = None
     delimiter: str = ","
     scaler: InputScaler | None = None
@@ -114,6 +125,9 @@ class Request:
         ]  # fmt: skip
         if len(given) > 1:
             raise click.UsageError(f"{' and '.join(given)} exclude each other; pass one of them.")
+        for parameter, loss in _PARAMETERS.items():
+            if getattr(request, parameter) is not None and request.loss != loss:
+                raise click.UsageError(f"--{parameter} is for --loss {loss}; leave it out.")
         if request.loss == "interpolation" and given:
             raise click.UsageError("lam does not enter --loss interpolation; leave it out.")
         for option, value in (
@@ -141,9 +155,12 @@ class Request:
             if not isinstance(features, list):
                 raise InvalidFile(f"{name}: the stored entry request.features is damaged.")
             request = replace(request, features=tuple(str(entry) for entry in features))
-        for field in ("target", "bias", "skip", "loss"):
+        for field in ("target", "bias", "skip", "loss", "sample_weight"):
             if getattr(request, field) is None and isinstance(stored.get(field), str):
                 request = replace(request, **{field: stored[field]})
+        for field, loss in _PARAMETERS.items():
+            if request.loss == loss and isinstance(stored.get(field), float):
+                request = replace(request, **{field: getattr(request, field) or stored[field]})
         if not request.says_lam and request.loss != "interpolation":
             lam = stored.get("lam")
             request = replace(request, lam=lam if isinstance(lam, float) else None)
@@ -163,6 +180,7 @@ class Stated:
     target: str
     scaler: InputScaler | None
     lam_max: float | None
+    sample_weight: str | None = None
 
     @property
     def lam(self) -> float | None:
@@ -186,6 +204,8 @@ class Stated:
             "bias": self.problem.bias,
             "skip": self.problem.skip,
             "loss": self.problem.loss.name,
+            **{name: getattr(self.problem.loss, name, None) for name in _PARAMETERS},
+            "sample_weight": self.sample_weight,
             "centre": None if self.scaler is None else self.scaler.centre.tolist(),
             "scale": None if self.scaler is None else self.scaler.scale.tolist(),
         }
@@ -199,6 +219,8 @@ class Stated:
             "target": self.target,
             "standardized": self.scaler is not None,
             "loss": self.problem.loss.name,
+            **{name: getattr(self.problem.loss, name, None) for name in _PARAMETERS},
+            "sample_weight": self.sample_weight,
             "bias": self.problem.bias,
             "skip": self.problem.skip,
             "lam": self.lam,
@@ -221,14 +243,18 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
 
     if request.target is None:
         raise InvalidProblem("--target: missing; name the column to predict.")
-    loss = LOSSES[request.loss or "squared"]()
+    given = {name: getattr(request, name) for name in _PARAMETERS}
+    loss = LOSSES[request.loss or "squared"](
+        **{name: value for name, value in given.items() if value is not None}
+    )
     if not loss.is_hard_constraint and not request.says_lam:
         raise InvalidProblem("--lam: missing; pass --lam L, or --lam-ratio R for R times lam_max.")
     table = read_table(path, header=request.header, delimiter=request.delimiter)
     table.position(request.target, option="--target")
     features = request.features
     if features is None:
-        features = tuple(name for name in table.names if name != request.target)
+        others = {request.target, request.sample_weight}
+        features = tuple(name for name in table.names if name not in others)
         if not features:
             raise InvalidProblem(f"--features: {path} has no column besides the target.")
     for name in features:
@@ -236,6 +262,10 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
     if request.target in features:
         raise InvalidProblem(f"--features: {request.target!r} is the target; leave it out.")
     y = table.numbers([request.target])[:, 0]
+    weight = None
+    if request.sample_weight is not None:
+        table.position(request.sample_weight, option="--sample-weight")
+        weight = table.numbers([request.sample_weight])[:, 0]
     X = table.numbers(features)
     scaler = request.scaler
     if scaler is None and request.standardize:
@@ -254,7 +284,7 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
             penalty=cast("TrainedPenalty", request.trained_penalty),
         )  # fmt: skip
     problem = MeasureProblem(
-        X, y, lam=lam, loss=loss,
+        X, y, lam=lam, loss=loss, sample_weight=weight,
         bias=cast("Bias", request.bias or "penalized"), skip=cast("Skip", request.skip or "none"),
     )  # fmt: skip
     largest = None
@@ -268,7 +298,7 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
                 "there is nothing to train. Pass --lam if the trivial answer is wanted."
             )
         problem = problem.with_lam(request.lam_ratio * largest)
-    return Stated(problem, features, request.target, scaler, largest)
+    return Stated(problem, features, request.target, scaler, largest, request.sample_weight)
 
 
 def check_positive(option: str, value: float | None) -> None:

@@ -9,12 +9,13 @@ import numpy as np
 
 from measurelp.errors import InvalidProblem
 
-TrainedLoss = Literal["mean", "sum", "half_mean", "half_sum"]
+TrainedLoss = Literal["mean", "sum", "half_mean", "half_sum", "mean_loss", "sum_loss"]
 TrainedPenalty = Literal["half_squares", "squares", "path_norm", "half_mean_squares"]
 
 # What multiplies sum (f - y)^2, and p at balance over sum |v_k| |w_k|: a factor, and whether over n.
 _LOSS = {
     "mean": (1.0, True), "sum": (1.0, False), "half_mean": (0.5, True), "half_sum": (0.5, False),
+    "mean_loss": (0.5, True), "sum_loss": (0.5, False),
 }  # fmt: skip
 _PENALTY = {
     "half_squares": (1.0, False), "squares": (2.0, False), "path_norm": (1.0, False),
@@ -44,8 +45,11 @@ def lam_from_weight_decay(
     n : int
         Number of rows of the data.  With mini-batches of B rows of a mean, too: its expectation
         is the mean over all rows (a sum over B rows is not the sum over all).
-    loss : {"mean", "sum", "half_mean", "half_sum"}
+    loss : {"mean", "sum", "half_mean", "half_sum", "mean_loss", "sum_loss"}
         Mean or sum of squared errors, or half of that.  ``torch.nn.MSELoss()`` is "mean".
+        "mean_loss" and "sum_loss" are the mean and the sum of any loss as this package defines
+        it (``torch.nn.L1Loss()``, ``BCEWithLogitsLoss()``: "mean_loss"), so that
+        :math:`\lambda = n\beta\,p/\sum_k|v_k||w_k|` and without the n.
     penalty : {"half_squares", "squares", "path_norm", "half_mean_squares"}
         p: "half_squares" is :math:`\tfrac12\sum_k(v_k^2+|w_k|^2)`, which is what the argument
         ``weight_decay`` of torch's ``SGD`` and ``Adam`` amounts to (they add
@@ -76,6 +80,8 @@ def lam_from_weight_decay(
     0.1
     >>> lam_from_weight_decay(1e-3, n=200, loss="half_sum")
     0.001
+    >>> lam_from_weight_decay(1e-3, n=200, loss="mean_loss", penalty="path_norm")
+    0.2
     """
     for name, value in (("weight_decay", weight_decay), ("n", n)):
         number = isinstance(value, (int, float, np.integer, np.floating))

@@ -181,21 +181,22 @@ def diagnose(
         best = certificate.improvement.objective
         better = network_from_measure(_with_neuron(measure, certificate), bias=problem.bias)
     within = _within_cells(problem, measure, value)
-    targets = None if problem.loss.is_hard_constraint else problem.y
+    plain = problem.loss.is_quadratic and not problem.is_weighted
+    targets = problem.y if plain else None  # the sharing radius is for the squared loss
     shared = share_neurons(
         given, problem.X, targets, lam=None if targets is None else problem.lam
     ).network
     pruned = prune_network(given, problem.X)
     balance = balance_report(given)
     unbalanced = problem.lam * (balance.weight_decay - given.path_norm)
-    is_stationary = None if math.isnan(within) else value - within <= tol_stationary * value
+    is_stationary = None if math.isnan(within) else value - within <= tol_stationary * abs(value)
     return Diagnosis(
         standing=_standing(certificate, value, within, best, tol_gap, is_stationary),
         certificate=certificate, as_trained=value + unbalanced, rebalanced=value,
         merged=_objective(problem, shared), pruned=_objective(problem, pruned),
         within_cells=within, best=best, better=better, width=given.width,
         merged_width=shared.width, pruned_width=pruned.width, imbalance=balance.imbalance,
-        is_balanced=bool(unbalanced <= tol_stationary * value), is_stationary=is_stationary,
+        is_balanced=bool(unbalanced <= tol_stationary * abs(value)), is_stationary=is_stationary,
     )  # fmt: skip
 
 
@@ -210,9 +211,9 @@ def _standing(
     if certificate.is_optimal:
         return Standing.OPTIMAL
     inside, outside = value - within, within - best
-    if is_stationary and outside > max(inside, tol_gap * value):
+    if is_stationary and outside > max(inside, tol_gap * abs(value)):
         return Standing.SPURIOUS
-    if inside > tol_gap * value:
+    if inside > tol_gap * abs(value):
         return Standing.UNFINISHED
     return Standing.UNDECIDED
 
