@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from measurelp.backends import cvxpy_from_problem
     from measurelp.certificate import (
         Certificate,
+        DictionaryDiagnostics,
         Nondegeneracy,
         SolutionSet,
         Uniqueness,
         UniquenessVerdict,
+        dictionary_diagnostics,
         nondegeneracy,
         solution_set,
         uniqueness,
@@ -166,8 +168,9 @@ _HOMES = {
         "variation_network", "width_bounds",
     ),
     "measurelp.certificate": (
-        "Certificate", "Nondegeneracy", "SolutionSet", "Uniqueness", "UniquenessVerdict",
-        "nondegeneracy", "solution_set", "uniqueness",
+        "Certificate", "DictionaryDiagnostics", "Nondegeneracy", "SolutionSet", "Uniqueness",
+        "UniquenessVerdict", "dictionary_diagnostics", "nondegeneracy", "solution_set",
+        "uniqueness",
     ),
     "measurelp.solving": (
         "Diagnosis", "Solution", "Stability", "StabilityVerdict", "certify", "diagnose", "lam_max",
@@ -197,6 +200,7 @@ __all__ = [
     "CovarianceRank",
     "Diagnosis",
     "Dictionary",
+    "DictionaryDiagnostics",
     "Forces",
     "Hinge",
     "Huber",
@@ -255,6 +259,7 @@ __all__ = [
     "covariance_rank",
     "cvxpy_from_problem",
     "diagnose",
+    "dictionary_diagnostics",
     "enumerate_cells",
     "info",
     "iter_cells",

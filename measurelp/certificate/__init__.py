@@ -15,6 +15,10 @@ from measurelp.certificate.certify import (
     infeasible_certificate,
     report_from_certificate,
 )
+from measurelp.certificate.dictionary_diagnostics import (
+    DictionaryDiagnostics,
+    dictionary_diagnostics,
+)
 from measurelp.certificate.feasibility import interpolation_obstacle
 from measurelp.certificate.first_order import FirstOrder
 from measurelp.certificate.nondegeneracy import Nondegeneracy, nondegeneracy
@@ -22,9 +26,9 @@ from measurelp.certificate.solution_set import SolutionSet, Sparsest, solution_s
 from measurelp.certificate.uniqueness import Uniqueness, UniquenessVerdict, first_dual, uniqueness
 
 __all__ = [
-    "Certificate", "FirstOrder", "Improvement", "Nondegeneracy", "SolutionSet", "Sparsest",
+    "Certificate", "DictionaryDiagnostics", "FirstOrder", "Improvement", "Nondegeneracy", "SolutionSet", "Sparsest",
     "Uniqueness", "UniquenessVerdict", "admissible_dual", "candidate_measure",
-    "certificate_from_reports", "certify", "evaluate", "first_dual", "infeasible_certificate",
+    "certificate_from_reports", "certify", "dictionary_diagnostics", "evaluate", "first_dual", "infeasible_certificate",
     "interpolation_obstacle", "nondegeneracy", "orthonormal_span", "report_from_certificate",
     "skip_basis", "solution_set", "uniqueness", "without_skip",
 ]  # fmt: skip
