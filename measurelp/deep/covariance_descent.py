@@ -244,5 +244,5 @@ def _lower_bound(problem: MeasureProblem, Y: Matrix, dual: Matrix, upper: float)
     along = float(np.vdot(dual, Y))
     scale = along / square if square else 0.0
     if upper > 0.0:
-        scale = min(scale, problem.lam / upper)
+        scale = max(-problem.lam / upper, min(scale, problem.lam / upper))
     return scale * along - 0.5 * scale**2 * square

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from measurelp.errors import InvalidProblem
 from measurelp.network.layer_lasso import LayerPoint, ReducedLayer, minimise_layer, reduce_layer
+from measurelp.network.layer_working_set import minimise_on_working_sets
 from measurelp.network.pruning import prune_layer
 from measurelp.problem import finite_matrix
 
@@ -185,7 +186,8 @@ def layer_point(
     if start is not None:
         start = start._replace(weights=start.weights / scaled.weight_scale)
     # The gap on the data differs by rounding and by what is outside the range.
-    point = minimise_layer(scaled, tol=0.5 * tol, start=start, deadline=deadline)
+    minimise = minimise_layer if lam is None else minimise_on_working_sets
+    point = minimise(scaled, tol=0.5 * tol, start=start, deadline=deadline)
     return point._replace(weights=point.weights * scaled.weight_scale)
 
 
@@ -232,7 +234,7 @@ def certified_layer(
     length = limit / steepest if steepest > 0.0 else 0.0
     if lam is not None and curvature > 0.0:
         best = along / curvature
-        length = min(length, best) if steepest > 0.0 else best
+        length = max(-length, min(length, best)) if steepest > 0.0 else best
     dual = length * along - 0.5 * length**2 * curvature
     slack = abs(length * float(np.vdot(A, misfit))) if lam is None else 0.0
     gap = max(0.0, primal - dual) + slack

@@ -172,7 +172,7 @@ def minimise_layer(
                 V_fit = _onto_equalities(M, T, V)
                 gap = _gap_exact(M, T, V_fit, A)
             else:
-                V_fit, gap = V, _gap_penalised(M, T, V, lam)
+                V_fit, gap = V, penalised_gap(M, T, V, lam)
             # Once rounding is reached a larger sigma only spoils the point.
             idle = 0 if gap < 0.5 * best.gap or gap > 1e-2 else idle + 1
             if gap < best.gap:
@@ -285,15 +285,15 @@ def _newton_direction(
     return E
 
 
-def _gap_penalised(M: Matrix, T: Matrix, V: Matrix, lam: float) -> float:
+def penalised_gap(M: Matrix, T: Matrix, V: Matrix, lam: float) -> float:
     """The relative gap between V and its residual, scaled to the best feasible length."""
     residual = T - V @ M
     square = float(np.vdot(residual, residual))
     primal = 0.5 * square + lam * float(np.linalg.norm(V, axis=0).sum())
     along, steepest = float(np.vdot(residual, T)), column_norm(residual, M)
     length = along / square if square else 0.0
-    if steepest > 0.0:
-        length = min(length, lam / steepest)
+    if steepest > 0.0:  # feasible with either sign, and ``along`` is negative far from optima
+        length = max(-lam / steepest, min(length, lam / steepest))
     return (primal - (length * along - 0.5 * length**2 * square)) / primal if primal else 0.0
 
 

@@ -7,7 +7,14 @@ import pytest
 
 import measurelp as mlp
 from measurelp.errors import InvalidProblem
-from measurelp.network.layer_lasso import minimise_layer, reduce_layer
+from measurelp.network.layer_compression import certified_layer
+from measurelp.network.layer_lasso import (
+    LayerPoint,
+    minimise_layer,
+    penalised_gap,
+    reduce_layer,
+)
+from measurelp.network.layer_working_set import minimise_on_working_sets
 
 
 def random_layer(rng, *, K, N, D, rank=None, output_rank=None):
@@ -315,3 +322,47 @@ def test_a_layer_of_real_size():
     top = float(np.linalg.norm(Psi @ Phi.T, axis=0).max())
     for ratio in (0.1, 0.001):
         assert mlp.compress_layer(Phi, Psi, ratio * top).relative_gap <= 1e-6
+
+
+# ---- working sets ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("ratio", [0.5, 0.05])
+def test_working_sets_find_what_all_features_give(seed, ratio):
+    rng = np.random.default_rng(seed)
+    Phi, Psi, _ = random_layer(rng, K=150 if seed else 20, N=60 if seed % 2 else 200, D=3)
+    layer = reduce_layer(Phi, Psi + 0.1 * Psi.std() * rng.standard_normal(Psi.shape))
+    top = float(np.linalg.norm(layer.outputs @ layer.features.T, axis=0).max())
+    scaled = layer.penalised(ratio * top)
+    found = minimise_on_working_sets(scaled, tol=1e-8)
+    whole = minimise_layer(scaled, tol=1e-8)
+    assert found.gap <= 1e-8
+    M, T, lam, _ = scaled
+    values = [objective(M, T, point.weights, lam) for point in (found, whole)]
+    assert values[0] == pytest.approx(values[1], rel=3e-8)
+    assert found.gap == pytest.approx(penalised_gap(M, T, found.weights, lam), abs=1e-12)
+    smaller = layer.penalised(0.5 * ratio * top)
+    again = minimise_on_working_sets(smaller, tol=1e-6, start=found)
+    assert again.gap <= 1e-6
+    assert again.gap == pytest.approx(penalised_gap(M, T, again.weights, smaller.lam), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_bounds_hold_for_any_weights(seed):
+    """Weights whose residual points away from the outputs, which are far from optimal."""
+    rng = np.random.default_rng(seed)
+    Phi, Psi, V = random_layer(rng, K=8, N=20, D=2)
+    layer = reduce_layer(Phi, Psi)
+    lam = 0.05 * float(np.linalg.norm(Psi @ Phi.T, axis=0).max())
+    best = mlp.compress_layer(Phi, Psi, lam, tol_gap=1e-9).primal_value
+    overshoot = V * rng.uniform(1.0, 4.0) + 0.1 * rng.standard_normal(V.shape)
+    point = LayerPoint(overshoot, np.zeros_like(layer.outputs), 1.0, 0.0, 0)
+    done = certified_layer(Phi, Psi, layer, point, lam=lam, costs=np.ones(8), begin=0.0)
+    assert done.dual_value <= best * (1 + 1e-8)
+    assert done.primal_value >= best * (1 - 1e-8)
+    scaled = layer.penalised(lam)
+    assert (
+        penalised_gap(scaled.features, scaled.outputs, overshoot / scaled.weight_scale, scaled.lam)
+        >= 0.0
+    )
