@@ -107,7 +107,7 @@ def peak_near(
         inner = rows @ point
         walls = walls | (np.abs(inner) <= tolerance * size * float(np.linalg.norm(point)))
         active = (inner > 0.0) & ~walls
-        face = _face(rows[walls], p)
+        face = face_of_walls(rows[walls], p)
         if face is None:
             return None
         gradient = sign * (alpha[active] @ rows[active])
@@ -130,7 +130,7 @@ def peak_near(
     return None
 
 
-def _face(walls: Matrix, n_penalized: int) -> Matrix | None:
+def face_of_walls(walls: Matrix, n_penalized: int) -> Matrix | None:
     """Basis of the weights on all walls, None if there are none of penalised norm > 0.
 
     With a free bias and no wall the dual function is flat along the bias: None as well.

@@ -1,11 +1,15 @@
 """From a problem to a certified solution."""
 
+from measurelp.solving.breakpoints import path_breakpoints
 from measurelp.solving.certifying import certify
 from measurelp.solving.diagnosis import Diagnosis, diagnose
 from measurelp.solving.entry import solve
 from measurelp.solving.largest_lam import lam_max
+from measurelp.solving.path import SolutionPath, solve_path
+from measurelp.solving.path_events import Breakpoints, EventKind, PathEvent, PathSegment
 from measurelp.solving.progress import Callback, Progress
 from measurelp.solving.solution import Solution, load_solution
+from measurelp.solving.splines import fewest_knots
 from measurelp.solving.stability_paths import (
     Rate,
     Stability,
@@ -16,7 +20,8 @@ from measurelp.solving.stability_paths import (
 from measurelp.solving.stability_steps import StabilityStep
 
 __all__ = [
-    "Callback", "Diagnosis", "Progress", "Rate", "Solution", "Stability", "StabilityPath", "StabilityStep",
-    "StabilityVerdict", "certify", "diagnose", "lam_max",
-    "load_solution", "solve", "stability",
+    "Breakpoints", "Callback", "Diagnosis", "EventKind", "PathEvent", "PathSegment", "Progress",
+    "Rate", "Solution", "SolutionPath", "Stability", "StabilityPath", "StabilityStep",
+    "StabilityVerdict", "certify", "diagnose", "fewest_knots", "lam_max", "load_solution",
+    "path_breakpoints", "solve", "solve_path", "stability",
 ]  # fmt: skip

@@ -19,28 +19,34 @@ class Interrupts:
     def __call__(self) -> bool:
         return self.requested
 
+    def remember(self, _number: int, _frame: Any) -> None:
+        """The signal's handler: remembers once, then raises."""
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
 
 @contextmanager
 def remembered_interrupts() -> Iterator[Interrupts]:
     """Remember the first Ctrl-C, to be looked at where work can be left off.
 
     An exception out of nowhere could strike between any two steps, or be lost where compiled
-    code calls back.  A second Ctrl-C raises KeyboardInterrupt as usual.  Outside the main
-    thread, and where the caller handles the signal, nothing is changed.
+    code calls back.  A second Ctrl-C raises KeyboardInterrupt as usual.  One context inside
+    another shares its memory.  Outside the main thread, and where the caller handles the signal,
+    nothing is changed.
     """
-    interrupts = Interrupts()
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield interrupts
-        return
-
-    def remember(_number: int, _frame: Any) -> None:
-        if interrupts.requested:
-            raise KeyboardInterrupt
-        interrupts.requested = True
-
-    signal.signal(signal.SIGINT, remember)
-    try:
-        yield interrupts
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    handler = signal.getsignal(signal.SIGINT)
+    outer = getattr(handler, "__self__", None)
+    if threading.current_thread() is not threading.main_thread():
+        yield Interrupts()
+    elif isinstance(outer, Interrupts):
+        yield outer
+    elif handler is not signal.default_int_handler:
+        yield Interrupts()
+    else:
+        interrupts = Interrupts()
+        signal.signal(signal.SIGINT, interrupts.remember)
+        try:
+            yield interrupts
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
