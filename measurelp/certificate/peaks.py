@@ -151,6 +151,22 @@ def face_of_walls(walls: Matrix, n_penalized: int) -> Matrix | None:
     return np.asarray(np.linalg.solve(triangle.T, face.T).T)
 
 
+def wall_rays(normals: Matrix) -> Matrix | None:
+    """Unit rays of an arrangement of different unit normals (w, q) that span the space.
+
+    Both rays of a line are there; None when there are too many.
+    """
+    w, q = normals.shape
+    if math.comb(w, q - 1) > _MOST_RAYS:
+        return None
+    rays = [np.ones(1)] if q == 1 else []
+    for chosen in combinations(range(w), q - 1) if q > 1 else ():
+        _, singular, vectors = np.linalg.svd(normals[list(chosen)], full_matrices=True)
+        if singular[-1] > _SAME_LINE:
+            rays.append(vectors[-1])
+    return np.vstack([*rays, *(-ray for ray in rays)])
+
+
 def _margin(
     landscape: Landscape, sign: float, gradient: Vector, walls: NDArray[np.bool_],
     active: NDArray[np.bool_], face: Matrix,
@@ -176,14 +192,10 @@ def _margin(
         # More walls than dimensions meet: they really do only if exact arithmetic says so.
         if exact_rank(landscape.originals[walls]) != q:
             return math.nan
-    if math.comb(len(lines), q - 1) > _MOST_RAYS:
+    rays = wall_rays(inside[lines])
+    if rays is None:
         return math.nan
-    rays = [np.ones(1)] if q == 1 else []
-    for chosen in combinations(lines, q - 1) if q > 1 else ():
-        _, singular, vectors = np.linalg.svd(inside[list(chosen)], full_matrices=True)
-        if singular[-1] > _SAME_LINE:
-            rays.append(vectors[-1])
-    directions = np.vstack([*rays, *(-ray for ray in rays)]) @ complement.T
+    directions = rays @ complement.T
     alpha = landscape.alpha[walls]
     steep = directions @ gradient + sign * (np.maximum(directions @ rows.T, 0.0) @ alpha)
     rounding = (len(landscape.alpha) + 64.0) * 2.0**-50 / least * landscape.magnitude

@@ -304,10 +304,11 @@ class _Search:
                 time_limit=None if math.isinf(self.deadline) else max(0.05, self.deadline - time.perf_counter()),
             )  # fmt: skip
             measure = solution.measure
-            directions = lines.canonical(lines.space.coordinates(measure.atoms))
-            branch = Branch(lines, np.sign(measure.masses), lines.sides(directions))
+            weights = lines.space.coordinates(measure.atoms * np.abs(measure.masses)[:, None])
+            weights, signs = lines.canonical(weights, np.sign(measure.masses))
+            branch = Branch(lines, signs, lines.sides(weights))
             if branch.is_regular:
-                point = branch.near(lam, directions, np.abs(measure.masses))
+                point = branch.near(lam, weights, lines.space.norms(weights))
                 if point is not None and holds(branch, point):
                     return branch, point
             lam *= 1.0 - _NUDGE

@@ -28,6 +28,7 @@ from measurelp.solving.solution import Solution
 from measurelp.status import Termination, Verdict
 
 Vector = NDArray[np.float64]
+_ROUNDOFF = 2.0**-53
 _ENDS = (Termination.TIME_LIMIT, Termination.INTERRUPTED)
 
 
@@ -213,9 +214,10 @@ def solve_path(
         try:
             if given is None:
                 top = lam_max(problem, oracle=oracle, time_limit=time_limit)
-                if not top > 0.0:
+                reach = np.linalg.norm(problem.lifted, axis=1)
+                if not top > 16.0 * _ROUNDOFF * problem.n * float(np.abs(problem.y) @ reach):
                     raise InvalidProblem(
-                        "problem: lam_max is 0, because the skip alone (or zero) fits every target; "
+                        "problem: lam_max is 0 up to rounding, because the skip alone (or zero) fits every target; "
                         "there is no path."
                     )
                 given = np.geomspace(top, lam_min_ratio * top, n_lams)
@@ -233,7 +235,10 @@ def solve_path(
                 solutions.append(solution)
                 if termination is Termination.CONVERGED:
                     termination = solution.termination
-                if solution.termination in _ENDS or interrupts.requested:
+                if solution.termination in _ENDS:
+                    break
+                if interrupts.requested and len(solutions) < len(given):
+                    termination = Termination.INTERRUPTED
                     break
         except KeyboardInterrupt:
             termination = Termination.INTERRUPTED

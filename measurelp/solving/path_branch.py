@@ -16,8 +16,8 @@ branch are its own *conditions*, each a number that is at least 0 while it holds
 
 * a mass :math:`c_k`;
 * for a line (hyperplane of data) that is no wall of an atom, the distance of the atom from it;
-* for a wall, its multiplier m, with :math:`\sum_\ell m_\ell n_\ell = s_k g_k - \lambda w_k`, and
-  :math:`-s_k\kappa_\ell - m_\ell`: the two one-sided slopes of the dual function across it.
+* for an atom on walls, minus the one-sided slope of :math:`s_k\eta` along every ray of the
+  arrangement of its walls.
 
 An atom never passes straight through a hyperplane: where the kink of :math:`s\eta` is concave it
 comes to rest, and a convex kink cannot be met, because :math:`s\eta` would exceed lam behind it.
@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.certificate import skip_basis
-from measurelp.certificate.peaks import face_of_walls
+from measurelp.certificate.peaks import face_of_walls, wall_rays
 from measurelp.measure import AtomicMeasure
 from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.program.formulate import skip_from_coefficients
@@ -54,8 +54,7 @@ class Condition(Enum):
 
     MASS = "a mass vanishes"
     DISTANCE = "an atom meets a wall"
-    INACTIVE_SIDE = "an atom leaves a wall to the side where its line's normal is negative"
-    ACTIVE_SIDE = "an atom leaves a wall to the side where its line's normal is positive"
+    SLOPE = "the dual function rises from an atom along a ray of its walls"
     PEAK = "a peak of the dual function elsewhere reaches lam"
 
 
@@ -106,22 +105,33 @@ class Lines:
             skip_basis(problem),
         )  # fmt: skip
 
-    def canonical(self, points: Matrix) -> Matrix:
-        """The same functions up to the skip, written in one of several ways.
+    def canonical(self, weights: Matrix, signs: Vector) -> tuple[Matrix, Vector]:
+        """Neurons (k, r), |c| w, in one of several ways to write the same functions up to the skip.
 
         With an affine skip (t)_+ and (-t)_+ are the same; with a free bias a unit that is
-        active on all rows is the same with its kink at the nearest of them.
+        active on all rows is the same with its kink at the nearest of them.  Then parallel neurons of
+        one closed cell and sign are added up.
         """
-        points = np.array(points)
+        weights, p = np.array(weights), self.space.n_penalized
         if self.problem.skip == "affine":
-            p = self.space.n_penalized
-            for w in points:
+            for w in weights:
                 large = np.abs(w[:p]) > 1e-6 * np.abs(w[:p]).max()
                 w *= np.sign(w[np.argmax(large)])
         if self.space.has_free_bias:
-            least = (points @ self.space.rows.T).min(axis=1)
-            points[:, -1] -= np.maximum(least, 0.0) / self.space.bias_scale
-        return points
+            least = (weights @ self.space.rows.T).min(axis=1)
+            weights[:, -1] -= np.maximum(least, 0.0) / self.space.bias_scale
+        units = weights / self.space.norms(weights)[:, None]
+        sides = self.sides(weights)
+        heads: list[int] = []
+        for k in range(len(weights)):
+            for j in heads:
+                parallel = np.linalg.norm(units[k, :p] - units[j, :p]) <= ON_WALL
+                if parallel and signs[k] == signs[j] and not np.any(sides[k] * sides[j] < 0):
+                    weights[j] += weights[k]
+                    break
+            else:
+                heads.append(k)
+        return weights[heads], signs[heads]
 
     def sides(self, points: Matrix, tolerance: float = ON_WALL) -> Sides:
         """On which side of each line points (k, r) lie, (k, L) in {-1, 0, 1}."""
@@ -211,12 +221,20 @@ class Branch:
         self.ends = np.concatenate([[0], np.cumsum([face.shape[1] for face in faces])]).astype(int)
         self.gram = self.columns.T @ self.columns
         self.walls = [np.flatnonzero(side == 0) for side in self.sides]
+        self.rays = [np.zeros((0, rows.shape[1]))] * len(self.signs)
         # Antiparallel rows of a wall count as active in the slope at it.
-        backwards = lines.orientation < 0
-        self.counted = [
-            active[:, k] | (backwards & np.isin(lines.line, walls))
-            for k, walls in enumerate(self.walls)
-        ]
+        self.counted = active | (
+            (lines.orientation < 0)[:, None] & (self.sides[:, lines.line].T == 0)
+        )
+        for k, walls in enumerate(self.walls):
+            if len(walls):
+                across = np.linalg.svd(faces[k])[0][:, faces[k].shape[1] :]
+                normals = lines.normals[walls] @ across
+                rays = wall_rays(normals / np.linalg.norm(normals, axis=1)[:, None])
+                if rays is None:
+                    self.is_regular = False
+                    return
+                self.rays[k] = rays @ across.T
 
     def __len__(self) -> int:
         """Number of atoms."""
@@ -224,8 +242,8 @@ class Branch:
 
     @property
     def is_linear(self) -> bool:
-        """Whether all atoms lie on rays, so that everything is affine in lam."""
-        return all(face.shape[1] == 1 for face in self.faces) and bool(np.all(self.floats < 0))
+        """Whether all directions are fixed, so that masses, fit and alpha are affine in lam."""
+        return all(face.shape[1] == 1 for face in self.faces)
 
     @cached_property
     def atoms_on_faces(self) -> frozenset[tuple[float, bytes]]:
@@ -319,7 +337,7 @@ class Branch:
         norms = problem.weight_norm(weights)
         columns = problem.skip_columns
         fitted = self.lines.basis @ point.skip[: self.lines.basis.shape[1]]
-        coefficients = np.zeros(columns.shape[1])
+        coefficients: Vector = np.zeros(columns.shape[1])
         if columns.shape[1]:
             coefficients = np.linalg.lstsq(columns, fitted, rcond=None)[0]
         return AtomicMeasure(
@@ -328,7 +346,7 @@ class Branch:
         )  # fmt: skip
 
     def margins(self, point: BranchPoint, rival: Branch) -> dict[Condition, Matrix]:
-        """The slack of every condition, (K, L) or (K, 1), inf where there is none.
+        """The slack of every condition, a row for each atom, inf where there is none.
 
         Masses count relative to their sum, distances as angles, slopes and peaks relative to
         lam.  PEAK has a row for each atom of ``rival``: the dual function where, on the face of
@@ -336,26 +354,25 @@ class Branch:
         """
         lines = self.lines
         rows, lam, p = lines.space.rows, point.lam, lines.space.n_penalized
-        shape = (len(self), len(lines.normals))
         total = float(np.abs(point.masses).sum()) or 1.0
         directions = self.directions(point)
-        distance = self.sides * (directions @ lines.normals.T)
-        distance /= np.linalg.norm(directions, axis=1)[:, None]
+        lengths = np.linalg.norm(directions, axis=1)[:, None]
+        distance = np.asarray(self.sides * (directions @ lines.normals.T) / lengths)
         distance[self.sides == 0] = np.inf
-        inactive, active = np.full(shape, np.inf), np.full(shape, np.inf)
+        slope = np.full((len(self), max((len(rays) for rays in self.rays), default=0)), np.inf)
         kinks = lines.kinks(point.alpha)
-        for k, (sign, walls) in enumerate(zip(self.signs, self.walls, strict=True)):
+        for k, (sign, walls, rays) in enumerate(
+            zip(self.signs, self.walls, self.rays, strict=True)
+        ):
             if len(walls):
-                pull = sign * (point.alpha[self.counted[k]] @ rows[self.counted[k]])
+                pull = sign * (point.alpha[self.counted[:, k]] @ rows[self.counted[:, k]])
                 pull[:p] -= lam * directions[k, :p]
-                m = np.linalg.lstsq(lines.normals[walls].T, pull, rcond=None)[0]
-                inactive[k, walls] = m / lam
-                active[k, walls] = (-sign * kinks[walls] - m) / lam
+                bent = np.maximum(rays @ lines.normals[walls].T, 0.0) @ kinks[walls]
+                slope[k, : len(rays)] = -(rays @ pull + sign * bent) / lam
         return {
             Condition.MASS: point.masses[:, None] / total,
             Condition.DISTANCE: distance,
-            Condition.INACTIVE_SIDE: inactive,
-            Condition.ACTIVE_SIDE: active,
+            Condition.SLOPE: slope,
             Condition.PEAK: 1.0 - rival.heights(point.alpha, besides=self)[:, None] / lam,
         }
 

@@ -82,7 +82,7 @@ class PathSegment:
     neurons : tuple of int
         The atoms, by the numbers that events use.
     is_linear : bool
-        Whether all atoms lie on rays, so that they do not move and masses are affine in lam.
+        Whether all atoms lie on rays, so that masses, fit and dual vector are affine in lam.
     relative_gap : float
         Proved: between the lams at which its ends were certified, interpolating the certified
         measures gives an optimal one up to this gap (:mod:`measurelp.solving.path_gap`).
