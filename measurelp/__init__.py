@@ -130,9 +130,9 @@ if TYPE_CHECKING:
         PathEvent,
         PathSegment,
         Solution,
+        SolutionPath,
         Stability,
         StabilityVerdict,
-        SolutionPath,
         certify,
         diagnose,
         fewest_knots,
@@ -140,8 +140,8 @@ if TYPE_CHECKING:
         load_solution,
         path_breakpoints,
         solve,
-        stability,
         solve_path,
+        stability,
     )
     from measurelp.status import PointKind, Scope, Standing, Termination, Verdict
 

@@ -99,7 +99,7 @@ def dual_bound(
     asks for an alpha that is orthogonal to its columns, which floating point reaches up to
     rounding only.  So the bound is that of an alpha' within a radius r of the scaled alpha,
     exactly orthogonal and inside the domain of the dual objective; it exists (see
-    :func:`_orthogonal_nearby`), and need not be known: \|eta\| grows by at most r times the
+    :func:`orthogonal_nearby`), and need not be known: \|eta\| grows by at most r times the
     largest features, and every term of the concave dual objective is at least its smaller
     value at alpha_i - r and alpha_i + r.  The rounding of the sum is taken off too.
     """
@@ -111,7 +111,7 @@ def dual_bound(
     if scale == 0.0 or not math.isfinite(scale):
         return least, 0.0
     scaled = alpha * (scale * (1.0 - 4.0 * _ROUNDOFF))
-    nearby = _orthogonal_nearby(problem, scaled)
+    nearby = orthogonal_nearby(problem, scaled)
     if nearby is None:
         return least, scale
     radius, free = nearby
@@ -147,7 +147,7 @@ def feature_bounds(problem: MeasureProblem) -> NDArray[np.float64]:
     return reach * max(abs(slope) for slope in problem.activation.slopes)
 
 
-def _orthogonal_nearby(
+def orthogonal_nearby(
     problem: MeasureProblem, alpha: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.bool_]] | None:
     r"""(r, free): an alpha' orthogonal to the skip exists that differs in free samples, by at most r.

@@ -33,10 +33,10 @@ from measurelp.solving.path_events import Breakpoints, EventKind, PathEvent, Pat
 from measurelp.solving.path_gap import End, gap_between
 from measurelp.status import Termination
 
-_SAME = 1e-9  # relative difference of a lam located from above and from below
 _CLUSTER = 1e-7  # a relative interval that is not taken apart any further
 _SIDE = 1e-8  # relative distance from an event at which both sides are certified
 _GAP = 1e-9
+_LEVEL = 1e-10  # relative: so near to lam a peak counts as being there
 _SAME_ATOM = 1e-4
 _NUDGE = 3e-5
 _TRIES = 4
@@ -98,16 +98,22 @@ def path_breakpoints(
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     with remembered_interrupts() as interrupts, threadpool_limits(limits=1):
         search = _Search(problem, oracle, deadline, interrupts)
-        top = lam_max(problem, oracle=search.oracle, time_limit=time_limit)
-        least = lam_min_ratio * top if lam_least is None else float(lam_least)
-        return search.run(top, least)
+        try:
+            top = lam_max(problem, oracle=search.oracle, time_limit=time_limit)
+        except KeyboardInterrupt:
+            return Breakpoints(
+                problem, math.nan, math.nan, (), (), math.inf, Termination.INTERRUPTED
+            )
+        return search.run(top, lam_min_ratio * top if lam_least is None else float(lam_least))
 
 
 def _check(
     problem: MeasureProblem, lam_least: float | None, ratio: float, time_limit: float | None
 ) -> None:
-    usual = (problem.loss.name, problem.ball.name, problem.activation.name)
-    if usual != ("squared", "l2", "relu") or problem.y.ndim != 1:
+    is_relu = problem.activation.slopes == (1.0, 0.0)
+    if not (problem.loss.is_quadratic and problem.ball.name == "l2" and is_relu) or (
+        problem.is_vector
+    ):
         raise InvalidProblem(
             "problem: breakpoints are those of the squared loss, ReLU() and L2Ball() with one "
             f"output, found {problem!r}; solve_path follows every problem."
@@ -128,6 +134,7 @@ class _Leg:
     begin: float
     points: list[BranchPoint] = field(default_factory=list)
     ends: list[End] = field(default_factory=list)
+    has_rivals: bool = False
 
 
 @dataclass(eq=False)
@@ -155,48 +162,58 @@ class _Search:
         if least < top:
             zero = Branch(self.lines, np.zeros(0), np.zeros((0, len(self.lines.normals)), np.int8))
             point = zero.near(top, np.zeros((0, self.lines.space.rank)), np.zeros(0))
-            assert point is not None
-            self.leg = _Leg(zero, top)
-            self._reach(point)
-            termination = self._descend(least)
-            reached = self.leg.points[-1].lam
-            self._close(reached)
+            end = None if point is None else self._certified(zero, point)
+            if point is None or end is None:
+                termination = self._limit() or Termination.NUMERICAL
+            else:
+                self.leg = _Leg(zero, top, [point], [end])
+                termination = self._descend(least)
+                reached = self.leg.points[-1].lam
+                self._close(reached)
         return Breakpoints(
             self.problem, top, reached, tuple(self.events), tuple(self.segments), self.worst_gap,
             termination,
         )  # fmt: skip
 
     def _descend(self, least: float) -> Termination:
+        """Join goals from the top down; those that still have to be reached wait on a stack."""
         goals: list[tuple[Branch, BranchPoint]] = []
         while True:
             here = self.leg.points[-1]
             if here.lam <= least:
                 return Termination.CONVERGED
-            if self.interrupts.requested:
-                return Termination.INTERRUPTED
-            if time.perf_counter() >= self.deadline:
-                return Termination.TIME_LIMIT
-            if not goals:
-                goal = self._goal(least)
-                if goal is None:
-                    return Termination.NUMERICAL
+            limit = self._limit()
+            if limit is not None:
+                return limit
+            goal = self._goal(least) if not goals else None
+            if goal is not None:
                 goals.append(goal)
+            if not goals:
+                return self._limit() or Termination.NUMERICAL
+            below = goals[-1][1].lam
             middle = self._join(*goals[-1])
             if middle is None:
-                if self.leg.points[-1].lam <= goals[-1][1].lam:
+                if self.leg.points[-1].lam <= below:
                     goals.pop()
-            elif here.lam - goals[-1][1].lam <= _CLUSTER * here.lam:
-                self._pass(*goals.pop(), EventKind.UNRESOLVED)
-            else:
-                goal = self._goal(middle)
-                if goal is None or not goals[-1][1].lam < goal[1].lam < here.lam:
-                    return Termination.NUMERICAL
+                continue
+            is_cluster = here.lam - below <= _CLUSTER * here.lam
+            goal = None if is_cluster else self._goal(middle)
+            if goal is not None and below < goal[1].lam < here.lam:
                 goals.append(goal)
+            elif self._limit() is None and not self._pass(*goals.pop()):
+                return Termination.NUMERICAL
+
+    def _limit(self) -> Termination | None:
+        """What ends the search now, if anything."""
+        if self.interrupts.requested:
+            return Termination.INTERRUPTED
+        return Termination.TIME_LIMIT if time.perf_counter() >= self.deadline else None
 
     def _join(self, branch: Branch, point: BranchPoint) -> float | None:
         """Go on to a solution below, or to the first event above it; else a lam to solve at."""
         leg, here = self.leg, self.leg.points[-1]
         above, ended = follow(leg.branch, here, point.lam, branch)
+        leg.has_rivals |= self._is_at_limit(branch, here) and self._is_at_limit(branch, above)
         if not ended:
             end = self._certified(leg.branch, above)
             if end is None:
@@ -264,44 +281,39 @@ class _Search:
                 self.came_from[name, int(line)] = int(was[line])
                 event(EventKind.MEETS_WALL, name, sign, weights[1][j], int(line), int(was[line]))
         self.neurons = names
-        self.leg = _Leg(branch, lam, [below], [])
+        self.leg = _Leg(branch, lam, [below])
         self._add(end, old.ends[-1])
 
     # -- pieces ----------------------------------------------------------------------------
 
-    def _reach(self, point: BranchPoint) -> None:
-        """Begin at lam_max, where zero is optimal."""
-        end = self._certified(self.leg.branch, point)
-        assert end is not None
-        self.leg.points.append(point)
-        self._add(end)
-
-    def _pass(self, branch: Branch, point: BranchPoint, kind: EventKind) -> None:
-        """Step over a cluster of events to a solution just below."""
+    def _pass(self, branch: Branch, point: BranchPoint) -> bool:
+        """Step over events that cannot be taken apart, to a solution below."""
         end = self._certified(branch, point)
-        assert end is not None
-        before = self.leg.points[-1]
-        gaps = (_gap(end), _gap(self.leg.ends[-1]))
+        if end is None:
+            return False
+        before, last = self.leg.points[-1], self.leg.ends[-1]
         self._close(before.lam)
+        nowhere = np.full(self.problem.lifted.shape[1], math.nan)
         self.events.append(
-            PathEvent(before.lam, kind, -1, math.nan, np.full(self.problem.lifted.shape[1], math.nan),
-                      None, None, None, (point.lam, before.lam), gaps)
+            PathEvent(before.lam, EventKind.UNRESOLVED, -1, math.nan, nowhere, None, None, None,
+                      (point.lam, before.lam), (_gap(end), _gap(last)))
         )  # fmt: skip
         self.neurons = list(range(self.count, self.count + len(branch)))
         self.count += len(branch)
-        last = self.leg.ends[-1]
-        self.leg = _Leg(branch, before.lam, [point], [])
+        self.leg = _Leg(branch, before.lam, [point])
         self._add(end, last)
+        return True
 
     def _goal(self, lam: float) -> tuple[Branch, BranchPoint] | None:
         """A certified solution at lam, or a little below, on a branch that holds there."""
         lines, nearest = self.lines, self.leg.points[-1]
         start = self.leg.branch.measure(nearest)
         for _ in range(_TRIES):
+            left = self.deadline - time.perf_counter()
             solution = solve(
                 self.problem.with_lam(lam), tol_gap=_GAP, oracle=self.oracle,
                 start=start if len(start) else None,
-                time_limit=None if math.isinf(self.deadline) else max(0.05, self.deadline - time.perf_counter()),
+                time_limit=None if math.isinf(left) else max(0.05, left),
             )  # fmt: skip
             measure = solution.measure
             weights = lines.space.coordinates(measure.atoms * np.abs(measure.masses)[:, None])
@@ -314,12 +326,17 @@ class _Search:
             lam *= 1.0 - _NUDGE
         return None
 
+    def _is_at_limit(self, rival: Branch, point: BranchPoint) -> bool:
+        """Whether the dual function is at lam at an atom that only the rival has."""
+        heights = rival.heights(point.alpha, besides=self.leg.branch)
+        return bool(np.any(np.abs(heights - point.lam) <= _LEVEL * point.lam))
+
     def _certified(self, branch: Branch, point: BranchPoint) -> End | None:
         """The point with its proof, or None where it is not optimal."""
         problem, measure = self.problem.with_lam(point.lam), branch.measure(point)
         certificate = certify(
             problem, measure, tol_gap=_GAP, oracle=self.oracle, space=self.lines.space,
-            budget=Budget(nodes=DEFAULT_NODES),
+            budget=Budget(self.deadline, DEFAULT_NODES, self.interrupts),
         )  # fmt: skip
         return End.of(problem, measure, certificate) if certificate.is_optimal else None
 
@@ -335,7 +352,7 @@ class _Search:
         between = [gap_between(a, b) for a, b in pairwise(leg.ends)]
         self.segments.append(
             PathSegment(leg.begin, lam, tuple(self.neurons), leg.branch.is_linear,
-                        max(between, default=0.0), leg.branch, tuple(leg.points))
+                        max(between, default=0.0), leg.has_rivals, leg.branch, tuple(leg.points))
         )  # fmt: skip
 
 

@@ -150,7 +150,8 @@ class SolutionPath:
 
 
 def _variation(solution: Solution) -> float:
-    return solution.measure.total_variation
+    problem, measure = solution.problem, solution.measure
+    return float(np.sum(problem.mass_norm(measure.masses) * problem.weight_norm(measure.atoms)))
 
 
 def solve_path(
@@ -215,7 +216,9 @@ def solve_path(
             if given is None:
                 top = lam_max(problem, oracle=oracle, time_limit=time_limit)
                 reach = np.linalg.norm(problem.lifted, axis=1)
-                if not top > 16.0 * _ROUNDOFF * problem.n * float(np.abs(problem.y) @ reach):
+                if not top > 16.0 * _ROUNDOFF * problem.n * float(
+                    np.sum(reach @ np.abs(problem.y))
+                ):
                     raise InvalidProblem(
                         "problem: lam_max is 0 up to rounding, because the skip alone (or zero) fits every target; "
                         "there is no path."

@@ -32,11 +32,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from measurelp.certificate import skip_basis
+from measurelp.certificate import orthonormal_span
 from measurelp.certificate.peaks import face_of_walls, wall_rays
 from measurelp.measure import AtomicMeasure
 from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.program.formulate import skip_from_coefficients
+from measurelp.solving.neurons import Training
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -66,16 +67,21 @@ class Lines:
     ----------
     problem : MeasureProblem
     space : RowSpace
+    training : Training
+        Rows and targets in units in which all samples weigh the same.
     normals : (L, r) array
         Unit normals of the distinct hyperplanes.
     line : (n,) integer array
-        The hyperplane of each data row, -1 for zero rows.
+        The hyperplane of each data row, -1 for rows that are zero or have no weight.
     orientation : (n,) array
-        +-1: the row is this multiple of the normal, times its length; 0 for zero rows.
+        +-1: the row is this multiple of the normal, times its length; 0 where there is none.
+    basis : (n, p) array
+        Spans the skip orthonormally.
     """
 
     problem: MeasureProblem
     space: RowSpace
+    training: Training
     normals: Matrix
     line: NDArray[np.intp]
     orientation: NDArray[np.int8]
@@ -85,12 +91,13 @@ class Lines:
     def of(cls, problem: MeasureProblem) -> Lines:
         """The lines of a problem's data, up to rounding."""
         space = row_space(problem)
-        sizes = np.linalg.norm(space.rows, axis=1)
+        training = Training.of(problem, space)
+        sizes = np.linalg.norm(training.rows, axis=1)
         line = np.full(len(sizes), -1)
         orientation = np.zeros(len(sizes), dtype=np.int8)
         normals: list[Vector] = []
         for i in np.flatnonzero(sizes):
-            unit = space.rows[i] / sizes[i]
+            unit = training.rows[i] / sizes[i]
             if normals:
                 inner = np.array(normals) @ unit
                 near = int(np.argmax(np.abs(inner)))
@@ -101,8 +108,8 @@ class Lines:
             line[i], orientation[i] = len(normals), 1
             normals.append(unit)
         return cls(
-            problem, space, np.array(normals).reshape(-1, space.rank), line, orientation,
-            skip_basis(problem),
+            problem, space, training, np.array(normals).reshape(-1, space.rank), line, orientation,
+            orthonormal_span(training.skip_columns),
         )  # fmt: skip
 
     def canonical(self, weights: Matrix, signs: Vector) -> tuple[Matrix, Vector]:
@@ -146,7 +153,7 @@ class Lines:
     def kinks(self, alpha: Vector) -> Vector:
         """The coefficient (L,) of each line's kink in the dual function."""
         used = self.line >= 0
-        sizes = np.linalg.norm(self.space.rows, axis=1)
+        sizes = np.linalg.norm(self.training.rows, axis=1)
         total = np.bincount(
             self.line[used], weights=(alpha * sizes)[used], minlength=len(self.normals)
         )
@@ -198,7 +205,7 @@ class Branch:
     sides: Sides
 
     def __post_init__(self) -> None:
-        lines, rows = self.lines, self.lines.space.rows
+        lines, rows = self.lines, self.lines.training.rows
         p = lines.space.n_penalized
         active = lines.active(self.sides)
         faces, blocks = [], []
@@ -264,7 +271,7 @@ class Branch:
         known = self.columns[:, :f] @ np.concatenate([
             np.zeros(0), *(mass * t for mass, t in zip(masses, points, strict=True))
         ])  # fmt: skip
-        rest = self.lines.problem.y - known
+        rest = self.lines.training.y - known
         skip = np.linalg.lstsq(self.columns[:, f:], rest, rcond=None)[0]
         return self._converge(lam, self._vector(points, masses, skip))
 
@@ -280,7 +287,7 @@ class Branch:
 
     def _converge(self, lam: float, x: Vector) -> BranchPoint | None:
         f, count = int(self.ends[-1]), len(self)
-        y = self.lines.problem.y
+        y = self.lines.training.y
         size = float(np.linalg.norm(y)) or 1.0
         scale = float(np.sqrt(np.diagonal(self.gram).max(initial=0.0))) * size or 1.0
         best = np.inf
@@ -335,11 +342,9 @@ class Branch:
         problem, space = self.lines.problem, self.lines.space
         weights = space.weights(self.directions(point))
         norms = problem.weight_norm(weights)
-        columns = problem.skip_columns
+        columns = self.lines.training.skip_columns
         fitted = self.lines.basis @ point.skip[: self.lines.basis.shape[1]]
-        coefficients: Vector = np.zeros(columns.shape[1])
-        if columns.shape[1]:
-            coefficients = np.linalg.lstsq(columns, fitted, rcond=None)[0]
+        coefficients = np.asarray(np.linalg.lstsq(columns, fitted, rcond=None)[0])
         return AtomicMeasure(
             weights / norms[:, None], self.signs * point.masses * norms,
             skip_from_coefficients(problem, coefficients),
@@ -353,7 +358,7 @@ class Branch:
         that atom, it would have its peak.
         """
         lines = self.lines
-        rows, lam, p = lines.space.rows, point.lam, lines.space.n_penalized
+        rows, lam, p = lines.training.rows, point.lam, lines.space.n_penalized
         total = float(np.abs(point.masses).sum()) or 1.0
         directions = self.directions(point)
         lengths = np.linalg.norm(directions, axis=1)[:, None]
@@ -385,8 +390,11 @@ class Branch:
             t = self.columns[:, self.ends[k] : self.ends[k + 1]].T @ alpha
             length = float(np.linalg.norm(t))
             if length > 0.0:
+                # A floating bias: eta is greatest with the kink at some row.
                 inner = self.lines.space.rows @ (face @ (t / length))
                 kinks = inner if self.floats[k] >= 0 else np.zeros(1)
-                values = alpha @ np.maximum(inner[:, None] - kinks, 0.0)
+                values = self.lines.training.to_problem(alpha) @ np.maximum(
+                    inner[:, None] - kinks, 0.0
+                )
                 heights[k] = float(np.max(sign * values))
         return heights

@@ -86,6 +86,9 @@ class PathSegment:
     relative_gap : float
         Proved: between the lams at which its ends were certified, interpolating the certified
         measures gives an optimal one up to this gap (:mod:`measurelp.solving.path_gap`).
+    has_rivals : bool
+        Whether the dual function was seen to stay at lam away from the atoms: then other
+        measures are optimal too, and the path is one of several.
     """
 
     lam_high: float
@@ -93,6 +96,7 @@ class PathSegment:
     neurons: tuple[int, ...]
     is_linear: bool
     relative_gap: float
+    has_rivals: bool
     branch: Branch
     points: tuple[BranchPoint, ...]
 

@@ -23,9 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.certificate import Certificate
-from measurelp.certificate.bounds import dual_bound, evaluate
-from measurelp.measure import AtomicMeasure
-from measurelp.problem import MeasureProblem, Squared
+from measurelp.certificate.bounds import (
+    dual_bound,
+    evaluate,
+    feature_bounds,
+    orthogonal_nearby,
+)
+from measurelp.measure import AtomicMeasure, Skip
+from measurelp.problem import MeasureProblem
 
 _ROUNDOFF = 2.0**-53
 
@@ -39,77 +44,85 @@ class End:
     problem : MeasureProblem
     measure : AtomicMeasure
     fit, alpha : arrays
-        alpha is scaled to be feasible.
-    primal, dual : float
+        Within ``alpha_error`` of alpha (2-norm) lies a feasible dual vector whose dual objective
+        is at least ``dual``.
+    primal, dual, variation : float
     """
 
     problem: MeasureProblem
     measure: AtomicMeasure
     fit: NDArray[np.float64]
     alpha: NDArray[np.float64]
+    alpha_error: float
     primal: float
     dual: float
+    variation: float
 
     @classmethod
     def of(cls, problem: MeasureProblem, measure: AtomicMeasure, certificate: Certificate) -> End:
         """From a measure and its certificate."""
         current = evaluate(problem, measure)
-        dual, scale = dual_bound(problem, certificate.dual, certificate.sup[1], current.objective)
-        return cls(problem, measure, current.fit, certificate.dual * scale, current.objective, dual)
+        dual, scale = dual_bound(problem, certificate.dual, certificate.sup[1])
+        alpha = certificate.dual * scale
+        nearby = orthogonal_nearby(problem, alpha)
+        error = np.inf
+        if nearby is not None:
+            reach = float(np.linalg.norm(feature_bounds(problem)))
+            size = float(np.linalg.norm(alpha))
+            error = 2.0 * nearby[0] * (np.sqrt(problem.n) + reach * size / problem.lam)
+            error += 16.0 * _ROUNDOFF * size
+        masses = problem.mass_norm(measure.masses) * problem.weight_norm(measure.atoms)
+        return cls(
+            problem, measure, current.fit, alpha, error, current.objective, dual,
+            float(np.sum(masses)),
+        )  # fmt: skip
 
 
 def gap_between(upper: End, lower: End) -> float:
     r"""A proved relative gap of the interpolated measure for every lam between two ends.
 
-    ``upper`` is the end at the larger lam.  Rounding is charged.
+    ``upper`` is the end at the larger lam.  Rounding is charged.  The optimal value grows with
+    lam, which bounds what the gap is relative to.
     """
     lam_0, lam_1 = upper.problem.lam, lower.problem.lam
-    variation_0, variation_1 = upper.measure.total_variation, lower.measure.total_variation
     gap_0, gap_1 = upper.primal - upper.dual, lower.primal - lower.dual
     if not np.isfinite([gap_0, gap_1]).all():
         return float("inf")
-    problem = upper.problem
-    excess = (lam_0 - lam_1) * (variation_1 - variation_0)
-    if isinstance(problem.loss, Squared):
-        weight = getattr(problem, "sample_weight", np.ones(problem.n))
-        weight = weight if upper.fit.ndim == 1 else weight[:, None]
-        used = weight > 0.0
-        dual_change = np.where(used, upper.alpha - lower.alpha, 0.0) ** 2 / np.where(
-            used, weight, 1.0
-        )
-        excess -= 0.5 * float(np.sum(weight * (upper.fit - lower.fit) ** 2))
-        excess -= 0.5 * float(np.sum(dual_change))
+    excess = (lam_0 - lam_1) * (lower.variation - upper.variation)
+    if upper.problem.loss.is_quadratic:
+        excess -= 0.5 * _returned(upper, lower)
     gap = max(gap_0, gap_1)
     if excess > 0.0:
         t = min(max(0.5 + (gap_1 - gap_0) / (2.0 * excess), 0.0), 1.0)
         gap = max(gap, (1.0 - t) * gap_0 + t * gap_1 + t * (1.0 - t) * excess)
-    # What the dual values were charged for (the skip) may be this much more between the ends.
-    charged = max(
-        problem.loss.dual_value(end.alpha, problem.y) - end.dual for end in (upper, lower)
-    )
-    ratio = lam_0 / lam_1 * max(1.0, upper.primal / lower.primal if lower.primal > 0.0 else 1.0)
-    size = upper.primal + lam_0 * variation_1 + float(np.sum(upper.problem.y**2))
-    gap += max(charged, 0.0) * ratio + 16.0 * (upper.alpha.size + 8) * _ROUNDOFF * size
-    least = max(lower.dual, 0.0)
-    if gap == 0.0:
-        return 0.0
+    y = upper.problem.y
+    size = abs(upper.primal) + lam_0 * (lower.variation + upper.variation) + float(np.sum(y**2))
+    gap += 16.0 * (upper.alpha.size + 8) * _ROUNDOFF * size
+    least = max(lower.dual, -upper.primal)
     return gap / least if least > 0.0 else float("inf")
+
+
+def _returned(upper: End, lower: End) -> float:
+    """2 C for least squares: squared changes of the fit and of the feasible dual vectors."""
+    weight = upper.problem.sample_weight
+    weight = weight if upper.fit.ndim == 1 else weight[:, None]
+    used = np.where(weight > 0.0, weight, np.inf)
+    fit = float(np.sum(weight * (upper.fit - lower.fit) ** 2))
+    length = float(np.sqrt(np.sum((upper.alpha - lower.alpha) ** 2 / used)))
+    error = (upper.alpha_error + lower.alpha_error) / float(np.sqrt(np.min(used)))
+    return fit + max(length - error, 0.0) ** 2
 
 
 def interpolated(upper: End, lower: End, lam: float) -> AtomicMeasure:
     """The measure between two ends that :func:`gap_between` speaks of."""
-    from measurelp.measure import Skip
-
     lam_0, lam_1 = upper.problem.lam, lower.problem.lam
     t = (lam_0 - lam) / (lam_0 - lam_1)
     one, other = upper.measure, lower.measure
     skip = None
-    if one.skip is not None or other.skip is not None:
-        zero = Skip(np.zeros(upper.problem.d))
-        first, second = one.skip or zero, other.skip or zero
+    if one.skip is not None and other.skip is not None:
         skip = Skip(
-            (1.0 - t) * first.linear + t * second.linear,
-            (1.0 - t) * first.constant + t * second.constant,
+            (1.0 - t) * one.skip.linear + t * other.skip.linear,
+            (1.0 - t) * one.skip.constant + t * other.skip.constant,
         )
     return AtomicMeasure(
         np.vstack([one.atoms, other.atoms]),

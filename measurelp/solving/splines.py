@@ -65,12 +65,12 @@ def fewest_knots(solution: Solution, *, tol_gap: float | None = None) -> Solutio
     (1, 'OPTIMAL')
     """
     problem = solution.problem
-    if (problem.d, problem.bias, problem.skip) != (1, "free", "affine") or problem.y.ndim != 1:
+    if (problem.d, problem.bias, problem.skip) != (1, "free", "affine") or problem.is_vector:
         raise InvalidProblem(
             "solution: knots are counted for one input and one output with bias='free' and "
             f"skip='affine', where networks are linear splines; found {problem!r}."
         )
-    if problem.activation.name != "relu":
+    if problem.activation.slopes != (1.0, 0.0):
         raise InvalidProblem(
             f"solution: knots are counted for ReLU(), found {problem.activation!r}."
         )
