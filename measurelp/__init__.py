@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from measurelp._version import __version__
 
 if TYPE_CHECKING:
-    from measurelp import plotting
+    import measurelp.plotting as plotting
     from measurelp.arrangement import (
         Arrangement,
         Cells,
@@ -123,6 +123,7 @@ if TYPE_CHECKING:
         SquaredHinge,
         lam_from_weight_decay,
     )
+    from measurelp.report import write_report
     from measurelp.solving import (
         Breakpoints,
         Diagnosis,
@@ -193,6 +194,7 @@ _HOMES = {
         "MissingDependency",
     ),
     "measurelp.cli.machine": ("info",),
+    "measurelp.report": ("write_report",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("plotting",)
@@ -318,6 +320,7 @@ __all__ = [
     "uniqueness",
     "variation_network",
     "width_bounds",
+    "write_report",
 ]  # fmt: skip
 
 

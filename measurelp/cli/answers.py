@@ -6,6 +6,9 @@ import math
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from measurelp.certificate.facts import certificate_facts as certificate_facts
+from measurelp.certificate.facts import number as number
+
 if TYPE_CHECKING:
     from measurelp.certificate import Certificate
     from measurelp.cli.request import Stated
@@ -28,30 +31,6 @@ _LOSS = {
     "logistic": "logistic loss",
     "poisson": "Poisson loss",
 }
-
-
-def certificate_facts(certificate: Certificate) -> dict[str, Any]:
-    """The certificate's fields as JSON data; unknown numbers are None."""
-    lower, upper = certificate.sup
-    witness, better = certificate.witness, certificate.improvement
-    return {
-        "verdict": certificate.verdict.name,
-        "message": certificate.message,
-        "primal_value": number(certificate.primal_value),
-        "dual_value": number(certificate.dual_value),
-        "gap": number(certificate.gap),
-        "relative_gap": number(certificate.relative_gap),
-        "tol_gap": number(certificate.tol_gap),
-        "sup": [number(lower), number(upper)],
-        "limit": number(certificate.limit),
-        "scope": certificate.scope.name,
-        "witness": None if witness is None else [float(w) for w in witness],
-        "improvement": None if better is None else {
-            "weight": [float(w) for w in better.weight],
-            "mass": float(better.mass),
-            "objective": float(better.objective),
-        },
-    }  # fmt: skip
 
 
 def problem_lines(stated: Stated) -> list[tuple[str, str]]:
@@ -154,8 +133,3 @@ def table(rows: list[tuple[str, str]]) -> str:
         for k, part in enumerate(wrapped or [""]):
             lines.append(f"{name if k == 0 else '':<{width}}{part}")
     return "\n".join(lines)
-
-
-def number(value: float | None) -> float | None:
-    """A finite float, or None."""
-    return None if value is None or not math.isfinite(value) else float(value)
