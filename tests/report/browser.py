@@ -52,10 +52,10 @@ class Browser:
         """The value that a script returns."""
         return _call(f"{self._session}/execute/sync", {"script": script, "args": list(arguments)})
 
-    def wait(self, script: str, *, seconds: float = 90.0) -> None:
+    def wait(self, script: str, *arguments: object, seconds: float = 90.0) -> None:
         """Until the script returns something true."""
         end = time.monotonic() + seconds
-        while not self.run(script):
+        while not self.run(script, *arguments):
             if time.monotonic() > end:
                 raise AssertionError(f"still not true: {script}")
             time.sleep(0.2)

@@ -32,11 +32,14 @@ def page(plane, tmp_path_factory):
     return file
 
 
-@pytest.fixture(params=[(1100, 900), (390, 844)], ids=["desk", "phone"])
-def browser(request, chromedriver, page):
-    width, height = request.param
-    window = Browser(chromedriver, width=width, height=height)
-    try:
+@pytest.fixture
+def opened(chromedriver, page):
+    """A function that opens the page in a window of a given size, and waits until it is drawn."""
+    windows = []
+
+    def at(width, height):
+        window = Browser(chromedriver, width=width, height=height)
+        windows.append(window)
         window.open("data:,")
         window.requests(), window.console()
         window.open(page.as_uri())
@@ -45,37 +48,68 @@ def browser(request, chromedriver, page):
             "return all.length === 3 && all.every(one => one._fullLayout)"
             " && !!document.getElementById('landscape')._fullLayout.scene._scene"
         )
-        yield window
-    finally:
+        return window
+
+    yield at
+    for window in windows:
         window.close()
 
 
-def test_the_page_renders_turns_and_stays_quiet(browser, page, plane):
-    width = browser.run("return innerWidth")
-    assert browser.run("return document.documentElement.scrollWidth") <= width
-    browser.wait(PAINTED.replace("return painted", "return 0.03 < painted"))
-    # Text is large enough to read, and the answer is what the certificate says.
-    assert browser.run("return parseFloat(getComputedStyle(document.body).fontSize)") >= 14
-    shown = browser.run("return document.querySelector('#primal data').value")
-    assert float(shown) == plane.certificate.primal_value
-    assert (
-        browser.run("return JSON.parse(document.getElementById('facts').textContent).verdict")
-        == "OPTIMAL"
-    )
-
-    before = browser.run(CAMERA)
-    browser.drag("#landscape", 90, 50)
-    browser.wait(CAMERA.replace("return [eye.x", f"const was = {before}; return [eye.x").replace(
-        "[eye.x, eye.y, eye.z]",
-        "Math.hypot(eye.x - was[0], eye.y - was[1], eye.z - was[2]) > 0.1"))  # fmt: skip
-    assert browser.run(PAINTED) > 0.03
-
+def assert_quiet(browser, page):
+    """Nothing but the page was asked for, and nothing went wrong."""
     asked = [url for url in browser.requests() if not url.startswith(("data:", "blob:"))]
     assert asked == [page.as_uri()]
     # What the browser says of its own graphics driver is not about the page.
-    about = [
-        line
-        for line in browser.console()
-        if "GL Driver Message" not in line and "Canvas2D" not in line
-    ]
-    assert about == []
+    own = ("GL Driver Message", "Canvas2D")
+    assert [line for line in browser.console() if not any(word in line for word in own)] == []
+
+
+def test_the_page_renders_and_turns(opened, page, plane):
+    browser = opened(1000, 800)
+    browser.wait(PAINTED.replace("return painted", "return 0.03 < painted"))
+    assert float(browser.run("return document.querySelector('#primal data').value")) == (
+        plane.certificate.primal_value
+    )
+    facts = browser.run("return JSON.parse(document.getElementById('facts').textContent)")
+    assert facts["verdict"] == "OPTIMAL"
+    before = browser.run(CAMERA)
+    browser.drag("#landscape", 90, 50)
+    moved = "Math.hypot(eye.x - arguments[0], eye.y - arguments[1], eye.z - arguments[2])"
+    turned = CAMERA.replace("[eye.x, eye.y, eye.z]", f"{moved} > 0.1")
+    browser.wait(turned, *before)
+    assert_quiet(browser, page)
+
+
+def test_the_page_fits_on_a_phone(opened, page):
+    browser = opened(390, 844)
+    assert browser.run("return innerWidth") == 390
+    assert browser.run("return document.documentElement.scrollWidth") <= 390
+    # Nothing but what may scroll by itself sticks out, and text is large enough to read.
+    assert (
+        browser.run(
+            "return [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > 391"
+            " && !e.closest('.scroll, pre, .picture')).map(e => e.outerHTML.slice(0, 80))"
+        )
+        == []
+    )
+    assert browser.run("return parseFloat(getComputedStyle(document.body).fontSize)") >= 14
+    assert_quiet(browser, page)
+    # Whatever got into the page could not ask for anything: its policy forbids it.
+    browser.run("new Image().src = 'http://127.0.0.1:9/x.png'")
+    assert any("Content Security Policy" in line for line in browser.console())
+
+
+def test_the_checks_can_fail(chromedriver, tmp_path):
+    file = tmp_path / "wide.html"
+    file.write_text(
+        "<meta name=viewport content=width=device-width><p style=width:900px>wide</p>"
+        "<script>console.error('mine')</script><img src=http://127.0.0.1:9/x.png>"
+    )
+    browser = Browser(chromedriver, width=390, height=844)
+    try:
+        browser.open(file.as_uri())
+        assert browser.run("return document.documentElement.scrollWidth") > 390
+        assert any("mine" in line for line in browser.console())
+        assert "http://127.0.0.1:9/x.png" in browser.requests()
+    finally:
+        browser.close()
