@@ -17,6 +17,8 @@ _BLOCK = 512
 _MOST_VERTICES = 100  # of one inner problem
 _SHARE = 0.5  # of what a linearisation can still gain: enough to linearise anew
 _GAIN = 1e-10  # relative; less is not worth a step
+_MOST_TURNS = 30  # of weight and output direction
+_SQUARINGS = 30  # of the slope's square: enough for its singular vector, whatever the gap
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
@@ -111,6 +113,135 @@ def ascend_all(rows, sides, points, signs, steps):
                 w[c] = y[c] / length
         for c in range(r):
             points[k, c] = w[c]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def climb_outputs(rows, alpha, points, steps):
+    """Climb |F|, F(w) = sum_i alpha_i <row_i, w>_+ in R^c, from points (in place), by turns.
+
+    Climbing <u, F> for u along F(w) never lowers |F|; u is renewed as long as that gains.  It
+    converges only linearly where two singular values of F's slope nearly agree, so now and then
+    w moves to the best direction of the face on which it lies.
+    """
+    n, r = rows.shape
+    c = alpha.shape[1]
+    f, u = np.empty(c), np.empty(c)
+    slope, trial = np.empty((c, r)), np.empty(r)
+    scaled, sides = np.empty((r, n)), np.empty(n)
+    point, sign = np.empty((1, r)), np.ones(1)
+    for k in range(points.shape[0]):
+        for i in range(r):
+            point[0, i] = points[k, i]
+        value = _outputs(rows, alpha, point[0], f)
+        for turn in range(_MOST_TURNS):
+            if not value > 0.0:
+                break
+            for q in range(c):
+                u[q] = f[q] / value
+            for i in range(n):
+                side = 0.0
+                for q in range(c):
+                    side += alpha[i, q] * u[q]
+                sides[i] = 1.0 if side >= 0.0 else -1.0
+                for j in range(r):
+                    scaled[j, i] = abs(side) * rows[i, j]
+            ascend_all(scaled, sides, point, sign, min(steps, 4))
+            reached = _outputs(rows, alpha, point[0], f)
+            if turn % 4 == 1 or reached <= value * (1.0 + _GAIN):
+                for j in range(r):
+                    trial[j] = point[0, j]
+                _to_best_on_face(rows, alpha, sides, trial, slope)
+                better = _outputs(rows, alpha, trial, f)
+                if better > reached:
+                    reached = better
+                    for j in range(r):
+                        point[0, j] = trial[j]
+                else:
+                    _outputs(rows, alpha, point[0], f)
+            done = reached <= value * (1.0 + _GAIN)
+            if reached > value:
+                value = reached
+                for i in range(r):
+                    points[k, i] = point[0, i]
+            if done:
+                break
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _outputs(rows, alpha, w, f):
+    """F(w) into ``f``; returns |F(w)|."""
+    n, r = rows.shape
+    c = f.shape[0]
+    for q in range(c):
+        f[q] = 0.0
+    for i in range(n):
+        inner = 0.0
+        for j in range(r):
+            inner += rows[i, j] * w[j]
+        if inner > 0.0:
+            for q in range(c):
+                f[q] += alpha[i, q] * inner
+    return np.sqrt(_inner(f, f))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _to_best_on_face(rows, alpha, sides, w, slope):
+    """Move w (in place) towards the longest image of F's slope on the face that w lies on.
+
+    The walls of the face are the rows with <row, w> = 0, up to rounding, that are concave for
+    the present output direction.  Power steps stay on the face.
+    """
+    n, r = rows.shape
+    c = alpha.shape[1]
+    normals, size = np.empty((r, r)), 0
+    for q in range(c):
+        for j in range(r):
+            slope[q, j] = 0.0
+    for i in range(n):
+        inner, square = 0.0, 0.0
+        for j in range(r):
+            inner += rows[i, j] * w[j]
+            square += rows[i, j] * rows[i, j]
+        if inner > 1e-9 * np.sqrt(square):
+            for q in range(c):
+                for j in range(r):
+                    slope[q, j] += alpha[i, q] * rows[i, j]
+        elif sides[i] < 0.0 and inner > -1e-9 * np.sqrt(square) and square > 0.0 and size < r - 1:
+            for j in range(r):
+                normals[size, j] = rows[i, j] / np.sqrt(square)
+            for _ in range(2):
+                for k in range(size):
+                    inner = _inner(normals[size], normals[k])
+                    for j in range(r):
+                        normals[size, j] -= inner * normals[k, j]
+            rest = np.sqrt(_inner(normals[size], normals[size]))
+            if rest > 1e-9:
+                for j in range(r):
+                    normals[size, j] /= rest
+                size += 1
+    square = np.zeros((r, r))
+    for a in range(r):
+        for b in range(r):
+            for q in range(c):
+                square[a, b] += slope[q, a] * slope[q, b]
+    # Projected: P S P, P = I - sum of normals; then squared again and again.
+    project = np.zeros((r, r))
+    for a in range(r):
+        project[a, a] = 1.0
+        for b in range(r):
+            for k in range(size):
+                project[a, b] -= normals[k, a] * normals[k, b]
+    square = project @ square @ project
+    for _ in range(_SQUARINGS):
+        largest = np.max(np.abs(square))
+        if not largest > 0.0:
+            return
+        square = (square / largest) @ (square / largest)
+    moved = square @ w
+    length = np.sqrt(_inner(moved, moved))
+    if length > 0.0 and np.isfinite(length):
+        for j in range(r):
+            w[j] = moved[j] / length
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -36,6 +36,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from measurelp.oracle._arena_kernels import BUMP, LIVE, add, allocate, free, size_class
 from measurelp.oracle._cone_bounds_kernels import U, least_over_faces, proved_length
 from measurelp.oracle._frontier_kernels import (
     BEST,
@@ -58,48 +59,10 @@ from measurelp.oracle._frontier_kernels import (
     take,
 )
 from measurelp.oracle._kernels import dual_value, min_norm_point, workspace
-
-# Slots of ``chunks``: rows of the arena ever used, rows in use, and for each size 8 * 2^k the
-# first free chunk, whose first row holds the next one; -1 for none.
-BUMP, LIVE, FIRST_FREE = 0, 1, 2
+from measurelp.oracle._split_kernels import MAX_CROSSINGS, best_split
 
 _NODE_WORK = 50  # what a node costs beside its rows, in rows
 _CHILD_SWEEPS = 1  # over the normals, before a child is made
-_MAX_CROSSINGS = 32  # an edge that more rows cross is halved
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _size_class(count):
-    k = 0
-    while (8 << k) < count:
-        k += 1
-    return k
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _allocate(chunks, arena_row, count):
-    """Where ``count`` rows of the arena are free; they are the caller's from now on."""
-    if count == 0:
-        return 0
-    k = _size_class(count)
-    chunks[LIVE] += 8 << k
-    start = chunks[FIRST_FREE + k]
-    if start >= 0:
-        chunks[FIRST_FREE + k] = arena_row[start]
-    else:
-        start = chunks[BUMP]
-        chunks[BUMP] += 8 << k
-    return start
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _free(chunks, arena_row, start, count):
-    """Give back what was allocated for ``count`` rows."""
-    if count > 0:
-        k = _size_class(count)
-        chunks[LIVE] -= 8 << k
-        arena_row[start] = chunks[FIRST_FREE + k]
-        chunks[FIRST_FREE + k] = start
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -132,7 +95,7 @@ def _open_orthant(orthant, slot, top, rows, alpha, total, frames, arena_row, are
             positive |= value > 0.0
             negative |= value < 0.0
         size += positive and negative
-    start = _allocate(chunks, arena_row, size)
+    start = allocate(chunks, arena_row, size)
     begin[slot] = start
     count[slot] = size
     carry = np.zeros(r)
@@ -150,20 +113,9 @@ def _open_orthant(orthant, slot, top, rows, alpha, total, frames, arena_row, are
             start += 1
         elif positive:
             for j in range(r):
-                _add(uncut[slot], carry, j, alpha[row] * (signs[j] * rows[row, j]))
+                add(uncut[slot], carry, j, alpha[row] * (signs[j] * rows[row, j]))
     for j in range(r):
         uncut[slot, j] += carry[j]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _add(total, carry, j, term):
-    """Neumaier's compensated addition of ``term`` to total[j] + carry[j]."""
-    new = total[j] + term
-    if abs(total[j]) >= abs(term):
-        carry[j] += (total[j] - new) + term
-    else:
-        carry[j] += (term - new) + total[j]
-    total[j] = new
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -199,8 +151,8 @@ def sweep(
     child_y = np.empty(r)
     child_h = np.empty(r)
     corner = np.empty(r)
-    crossings = np.empty(_MAX_CROSSINGS)
-    weights = np.empty(_MAX_CROSSINGS)
+    crossings = np.empty(MAX_CROSSINGS)
+    weights = np.empty(MAX_CROSSINGS)
     score = np.empty((r, r))
     space = workspace(r, r)
     treated = 0
@@ -213,7 +165,7 @@ def sweep(
         if frame >= 0 and frontier[0][frame] <= threshold:
             floats[UPPER] = max(floats[UPPER], frontier[0][frame])
             frame = take(frontier)
-            _free(chunks, arena_row, begin[frame], count[frame])
+            free(chunks, arena_row, begin[frame], count[frame])
             release(frontier, frame)
             continue
         opens = ints[NEXT_ROOT] < ints[END_ROOT] and (frame < 0 or not on_pile)
@@ -224,7 +176,7 @@ def sweep(
             ints[WORK] += work
             return PAUSED
         most = n if opens else count[frame]
-        if counts[N_FREE] < 3 or chunks[BUMP] + (24 << _size_class(most)) > arena_row.shape[0]:
+        if counts[N_FREE] < 3 or chunks[BUMP] + (24 << size_class(most)) > arena_row.shape[0]:
             ints[WORK] += work
             return GROW
         if opens:
@@ -372,13 +324,16 @@ def sweep(
                             t[j] += normal[frame, j, c] * guess[frame, p, c]
                         carry[j] = max(t[j], 0.0)
         if still_alive == 0:
-            _free(chunks, arena_row, first, m)
+            free(chunks, arena_row, first, m)
             release(frontier, frame)
             continue
-        split_i, split_j, al = _best_split(
-            generator[frame], alpha, arena_row, arena_v, first, last, worst_sigma,
-            worst_has_chords, carry, level_here > 40 and level_here % 3 == 0, crossings, weights,
-            score,
+        # Where only concave rows cut and the inner solver was not accurate enough, their kinks count.
+        for k in range(first, last):
+            size = worst_sigma * alpha[arena_row[k]]
+            middle[k - first] = max(size, 0.0) if worst_has_chords else abs(size)
+        split_i, split_j, al = best_split(
+            generator[frame], middle, arena_v, first, last, carry,
+            level_here > 40 and level_here % 3 == 0, crossings, weights, score,
         )  # fmt: skip
         be = 1.0 - al
 
@@ -477,10 +432,10 @@ def sweep(
                     coefficient = alpha[arena_row[k]]
                     for j in range(r):
                         value = middle[k - first] if j == new else arena_v[k, j]
-                        _add(uncut[child], carry, j, coefficient * value)
+                        add(uncut[child], carry, j, coefficient * value)
             for j in range(r):
                 uncut[child, j] += carry[j]
-            start = _allocate(chunks, arena_row, size)
+            start = allocate(chunks, arena_row, size)
             for place in range(size):
                 k = keep[place]
                 arena_row[start + place] = arena_row[k]
@@ -490,81 +445,5 @@ def sweep(
             begin[child] = start
             count[child] = size
             put(frontier, child, highest, on_pile)
-        _free(chunks, arena_row, first, m)
+        free(chunks, arena_row, first, m)
         release(frontier, frame)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _best_split(
-    generator, alpha, arena_row, arena_v, first, last, sigma, chords_only, t, longest_edge,
-    crossings, weights, score,
-):  # fmt: skip
-    """The edge (i, j) to split and the share of r_i in the new generator.
-
-    Of the edges that are not short, the one along which the chords of the problem sigma lose
-    most near its maximiser sum t_j r_j, at the weighted median of the kinks; where only
-    concave rows cut and the inner solver was not accurate enough, their kinks count.
-    """
-    r = generator.shape[0]
-    longest = 0.0
-    split_i, split_j = 0, 1
-    for i in range(r):
-        for j in range(i + 1, r):
-            score[i, j] = 0.0
-            gap = 0.0
-            for c in range(r):
-                gap += (generator[i, c] - generator[j, c]) ** 2
-            score[j, i] = gap
-            if gap > longest:
-                longest = gap
-                split_i, split_j = i, j
-    if not longest_edge:
-        for k in range(first, last):
-            size = sigma * alpha[arena_row[k]]
-            if chords_only and not size > 0.0:
-                continue
-            size = abs(size)
-            for i in range(r):
-                a = arena_v[k, i]
-                for j in range(i + 1, r):
-                    b = arena_v[k, j]
-                    if a * b < 0.0:
-                        score[i, j] += size * abs(a) * abs(b) / (abs(a) + abs(b))
-        total = 0.0
-        for j in range(r):
-            total += t[j]
-        best_score = 0.0
-        for i in range(r):
-            for j in range(i + 1, r):
-                merit = score[i, j] * (min(t[i], t[j]) + 0.02 * total)
-                if score[j, i] >= 0.09 * longest and merit > best_score:
-                    best_score = merit
-                    split_i, split_j = i, j
-    n_crossings = 0
-    for k in range(first, last):
-        a, b = arena_v[k, split_i], arena_v[k, split_j]
-        size = sigma * alpha[arena_row[k]]
-        if a * b < 0.0 and (size > 0.0 or not chords_only):
-            if n_crossings == crossings.shape[0]:
-                return split_i, split_j, 0.5
-            crossing = abs(b) / (abs(a) + abs(b))
-            weight = abs(size) * abs(a) * crossing
-            place = n_crossings
-            while place > 0 and crossings[place - 1] > crossing:
-                crossings[place] = crossings[place - 1]
-                weights[place] = weights[place - 1]
-                place -= 1
-            crossings[place] = crossing
-            weights[place] = weight
-            n_crossings += 1
-    if n_crossings == 0:
-        return split_i, split_j, 0.5
-    half = 0.0
-    for k in range(n_crossings):
-        half += 0.5 * weights[k]
-    running = 0.0
-    k = 0
-    while k < n_crossings - 1 and running + weights[k] < half:
-        running += weights[k]
-        k += 1
-    return split_i, split_j, min(max(crossings[k], 0.2), 0.8)

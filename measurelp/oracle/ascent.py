@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from measurelp.oracle._ascent_kernels import ascend_all
+from measurelp.oracle._ascent_kernels import ascend_all, climb_outputs
 from measurelp.oracle._ray_ascent_kernels import ascend_to_rays
 from measurelp.oracle.base import DualFunction, Slice
 
@@ -30,6 +30,8 @@ def climbed(
     norms = dual.space.norms(coordinates)
     usable = norms > 0.0
     points = np.array(coordinates[usable] / norms[usable, None])
+    if dual.alpha.ndim == 2:
+        return _climbed_in_turn(dual, points, steps)
     if signs is None:
         signs = np.where(dual.values(points) < 0.0, -1.0, 1.0)
     else:
@@ -65,6 +67,34 @@ def _ascend(
     ascend_to_rays(
         normals, signs[:, None] * coefficients, dual.space.ball.name == "l1", points, steps
     )
+
+
+def _climbed_in_turn(
+    dual: DualFunction, points: NDArray[np.float64], steps: int
+) -> NDArray[np.float64]:
+    """Where climbing |F| for several outputs ends.
+
+    |F(w)| is the largest <u, F(w)> over unit output directions u: the weight climbs a scalar dual
+    function for a fixed u, which is then made that of F(w), and at the end u and w are improved
+    together on the face that the weight lies on.
+    """
+    rows, alpha = dual.merged
+    if len(points) == 0 or len(alpha) == 0:
+        return points
+    if not dual.space.has_free_bias:
+        points = np.ascontiguousarray(points)
+        climb_outputs(rows, alpha, points, min(steps, _STEPS))
+        return points
+    for _ in range(_TURNS):
+        values = dual.values(points)
+        sizes = np.maximum(dual.sizes(values), 1e-300)
+        along = [
+            DualFunction(dual.problem, dual.space, dual.alpha @ u) for u in (values.T / sizes).T
+        ]
+        points = np.vstack([
+            _climbed_with_bias(one, point, 1.0) for one, point in zip(along, points, strict=True)
+        ])  # fmt: skip
+    return points
 
 
 def _scaled(

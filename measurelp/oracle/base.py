@@ -4,6 +4,9 @@ The dual function of a dual vector alpha is
 :math:`\eta(w) = \sum_i \alpha_i \langle\tilde x_i, w\rangle_+`.  An oracle brackets the
 supremum of :math:`|\eta|` over the unit ball of hidden weights.  The upper end is a proof,
 rounding included; the lower end is the value at a point that is handed over.
+
+With c outputs alpha is (n, c) and eta has values in R^c.  Its size :math:`|\eta|` is the dual of
+the norm of masses: the Euclidean norm for joint outputs, the largest modulus for separate ones.
 """
 
 from __future__ import annotations
@@ -24,6 +27,16 @@ from measurelp.status import Scope, Termination
 ROUNDOFF = 2.0**-53
 
 
+def row_sizes(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Moduli of numbers (k,), Euclidean norms of rows (k, c)."""
+    return np.asarray(np.abs(values) if values.ndim == 1 else np.linalg.norm(values, axis=1))
+
+
+def as_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(k,) as (k, 1); (k, c) as it is."""
+    return values[:, None] if values.ndim == 1 else values
+
+
 @dataclass(frozen=True, eq=False)
 class Slice:
     """A part of the problem whose ball is Euclidean: maximise |eta| over unit vectors w.
@@ -35,7 +48,7 @@ class Slice:
     Attributes
     ----------
     rows : (m, p) array
-    alpha : (m,) array
+    alpha : (m,) or (m, c) array
         Without zeros.
     centre : (p,) array or None
         x_i, and ``bias_scale`` the last entry of the space's rows.
@@ -47,8 +60,8 @@ class Slice:
     bias_scale: float = 1.0
 
     def values(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Eta at points (k, p)."""
-        return np.asarray(self.alpha @ np.maximum(self.rows @ points.T, 0.0))
+        """Eta at points (k, p): (k,) or (k, c)."""
+        return np.asarray(np.maximum(points @ self.rows.T, 0.0) @ self.alpha)
 
     def to_space(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Row-space coordinates (k, r) of points (k, p)."""
@@ -66,8 +79,8 @@ class DualFunction:
     problem : MeasureProblem
     space : RowSpace
         Its coordinates (``measurelp.problem.row_space(problem)``).
-    alpha : (n,) array
-        One number a data point.
+    alpha : (n,) or (n, c) array
+        One number, or one for each output, a data point.
     """
 
     problem: MeasureProblem
@@ -76,11 +89,14 @@ class DualFunction:
 
     @cached_property
     def merged(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The distinct rows (m, r) and their coefficients (m,), those with zero left out."""
-        total = np.bincount(
-            self.space.group, weights=self.alpha, minlength=len(self.space.distinct)
-        )
-        used = total != 0.0
+        """The distinct rows (m, r) and their coefficients (m,) or (m, c), zeros left out."""
+        size = len(self.space.distinct)
+        totals = [
+            np.bincount(self.space.group, weights=column, minlength=size)
+            for column in as_columns(self.alpha).T
+        ]
+        total = np.stack(totals, axis=1).reshape(size, *self.alpha.shape[1:])
+        used = row_sizes(total) != 0.0
         return np.ascontiguousarray(self.space.distinct[used]), total[used]
 
     @cached_property
@@ -94,7 +110,13 @@ class DualFunction:
         sizes = self.space.ball.dual_norm(rows[:, :p])
         if self.space.has_free_bias:
             sizes = sizes + self.space.bias_scale
-        return float(np.abs(self.alpha) @ sizes)
+        return float(row_sizes(self.alpha) @ sizes)
+
+    def sizes(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """|eta| of values (k,) or (k, c)."""
+        if values.ndim == 2 and self.problem.outputs == "separate":
+            return np.asarray(np.abs(values).max(axis=1, initial=0.0))
+        return row_sizes(values)
 
     @property
     def slices(self) -> Iterator[Slice]:
@@ -120,7 +142,8 @@ class DualFunction:
         With P and M the sums of :math:`|\alpha_i||x_i|` over positive and negative alpha,
         :math:`|\eta|\le\max(P, M)` and, as :math:`t_+ = (t + |t|) / 2`, also
         :math:`|\eta|\le(|\sum\alpha_i x_i| + \max(P, M)) / 2`.  On the slice of a centre c,
-        :math:`|x_i - c|\le|x_i| + |c|`.
+        :math:`|x_i - c|\le|x_i| + |c|`.  With several outputs the sum over all takes the place
+        of the larger one.
         """
         rows, alpha = self.merged
         inputs = rows[:, :-1] if self.space.has_free_bias else rows
@@ -128,31 +151,39 @@ class DualFunction:
         lengths = dual_norm(inputs)
         centres = inputs if self.space.has_free_bias else np.zeros((1, rows.shape[1]))
         away = dual_norm(centres)
+        signed = alpha if alpha.ndim == 1 else row_sizes(alpha)
         plus, minus = (
-            float((abs(alpha) * lengths)[part].sum()) + away * float(abs(alpha)[part].sum())
-            for part in (alpha > 0.0, alpha < 0.0)
+            float((abs(signed) * lengths)[part].sum()) + away * float(abs(signed)[part].sum())
+            for part in (signed > 0.0, signed < 0.0)
         )
-        linear = dual_norm(alpha @ inputs - alpha.sum() * centres)
+        columns = as_columns(alpha).T
+        moved = columns @ inputs - columns.sum(axis=1)[:, None] * centres[:, None, :]
+        linear = np.linalg.norm([dual_norm(part) for part in np.swapaxes(moved, 0, 1)], axis=0)
         # Sums of at most n terms, norms of r, few products: all within this much of P + M.
         rounding = 4.0 * (len(alpha) + rows.shape[1] + 16) * ROUNDOFF * (plus + minus)
         either = np.maximum(plus, minus)
         return np.minimum(either, 0.5 * (linear + either)) + rounding
 
     def values(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Eta at row-space coordinates (k, r)."""
+        """Eta at row-space coordinates (k, r): (k,) or (k, c)."""
         rows, alpha = self.merged
-        return np.asarray(alpha @ np.maximum(rows @ coordinates.T, 0.0))
+        return np.asarray(np.maximum(coordinates @ rows.T, 0.0) @ alpha)
 
     def value_at_weights(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Eta at hidden weights (k, d') of the problem, from the original data."""
-        return np.asarray(self.alpha @ self.problem.features(weights))
+        return np.asarray(self.problem.features(weights).T @ self.alpha)
 
     def proved_value(self, weight: NDArray[np.float64]) -> float:
         r"""A number that :math:`|\eta|` at one unit weight is proved to reach."""
-        terms = self.alpha * self.problem.features(weight[None, :])[:, 0]
-        size = float(np.abs(self.alpha) @ np.linalg.norm(self.problem.lifted, axis=1))
-        rounding = 2.0 * (len(weight) + 4) * ROUNDOFF * size * float(np.linalg.norm(weight))
-        return max(0.0, abs(math.fsum(terms)) - rounding)
+        features = self.problem.features(weight[None, :])[:, 0]
+        lengths = np.linalg.norm(self.problem.lifted, axis=1) * float(np.linalg.norm(weight))
+        columns = as_columns(self.alpha)
+        rounding = 2.0 * (len(weight) + 4) * ROUNDOFF * (lengths @ np.abs(columns))
+        sums = np.abs([math.fsum(column) for column in features * columns.T])
+        sums = np.maximum(sums - rounding, 0.0)
+        if self.alpha.ndim == 1:
+            return float(sums[0])
+        return float(self.sizes(sums[None])[0]) * (1.0 - (len(sums) + 4) * ROUNDOFF)
 
     def bound_over_ball(self, upper: float) -> float:
         """A bound over the problem's ball from one over all slices.
@@ -161,7 +192,7 @@ class DualFunction:
         free bias, the rounding of x_j - x_i.
         """
         space = self.space
-        lost = float(np.abs(self.alpha) @ space.residual)
+        lost = float(row_sizes(self.alpha) @ space.residual)
         merged = len(self.alpha) - len(space.distinct) + 2 * space.has_free_bias
         return (
             upper * space.inflation * (1.0 + 4.0 * ROUNDOFF)
@@ -182,7 +213,7 @@ class OracleReport:
         Unit hidden weight with :math:`|\eta| =` ``lower``.
     peaks : (p, r) array
         Distinct local maxima of :math:`|\eta|` above the level, in row-space coordinates of
-        unit norm, highest first; ``peak_values`` (p,) holds the signed eta there.
+        unit norm, highest first; ``peak_values`` (p,) or (p, c) holds eta there.
     scope : Scope
         COMPLETE when all of weight space was covered.
     termination : Termination
@@ -290,22 +321,24 @@ def in_units_of_alpha(maximise: Maximise) -> Maximise:
 def distinct_peaks(
     points: NDArray[np.float64],
     values: NDArray[np.float64],
+    sizes: NDArray[np.float64],
     level: float,
     *,
     cosine: float = 1.0 - 1e-9,
     most: int = 1024,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points with |value| > level, highest first, without repeated directions of one sign.
+    """Points with ``sizes`` above ``level``, highest first, without repeated directions.
 
-    Only the ``most`` highest points are looked at.
+    Points of one direction count as repeated when their ``values`` (k,) or (k, c) have a positive
+    inner product.  Only the ``most`` highest points are looked at.
     """
-    keep = np.flatnonzero(np.abs(values) > level)
-    keep = keep[np.argsort(-np.abs(values[keep]), kind="stable")][:most]
+    keep = np.flatnonzero(sizes > level)
+    keep = keep[np.argsort(-sizes[keep], kind="stable")][:most]
     directions = points[keep] / np.linalg.norm(points[keep], axis=1)[:, None]
-    positive = values[keep] > 0.0
+    outputs = as_columns(values[keep])
     new = np.ones(len(keep), dtype=bool)
     for k in range(1, len(keep)):
-        rivals = new[:k] & (positive[:k] == positive[k])
+        rivals = new[:k] & (outputs[:k] @ outputs[k] > 0.0)
         new[k] = not np.any(directions[:k][rivals] @ directions[k] >= cosine)
     return points[keep[new]], values[keep[new]]
 
@@ -321,23 +354,24 @@ def report_from_points(
     termination: Termination = Termination.CONVERGED,
     **stats: Any,
 ) -> OracleReport:
-    """Assemble a report from points in row-space coordinates and the signed eta there.
+    """Assemble a report from points in row-space coordinates and eta there.
 
     Coordinates without a penalised part are dropped, the others scaled to unit norm; the
     witness is evaluated on the original data, in the problem's ball.
     """
     norms = dual.space.norms(points)
     usable = norms > 0.0
-    points, values = points[usable] / norms[usable, None], values[usable] / norms[usable]
-    peaks, peak_values = distinct_peaks(points, values, level)
+    points, values = points[usable] / norms[usable, None], (values[usable].T / norms[usable]).T
+    sizes = dual.sizes(values)
+    peaks, peak_values = distinct_peaks(points, values, sizes, level)
     lower = 0.0
     witness = np.zeros(dual.problem.lifted.shape[1])
     if len(points):
-        weights = dual.space.weights(points[np.argsort(-np.abs(values), kind="stable")[:8]])
+        weights = dual.space.weights(points[np.argsort(-sizes, kind="stable")[:8]])
         norms = dual.problem.weight_norm(weights)
         weights = weights[norms > 0.0] / norms[norms > 0.0, None]
         if len(weights):
-            witness = weights[int(np.argmax(np.abs(dual.value_at_weights(weights))))]
+            witness = weights[int(np.argmax(dual.sizes(dual.value_at_weights(weights))))]
             lower = dual.proved_value(witness)
     if scope is Scope.COMPLETE:
         upper = max(dual.bound_over_ball(upper), lower)

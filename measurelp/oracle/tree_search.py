@@ -134,15 +134,15 @@ def maximise_by_trees(
     points = points[norms > 0.0] / norms[norms > 0.0, None]
     # Steps times points times rows are limited: the tree finds peaks as well.
     steps = 1 + min(_STEPS, int(_CLIMBING / (1 + len(dual.alpha))))
-    points = climbed(dual, _highest(points, dual.values(points), steps), steps=steps)
-    values = dual.values(points)
+    points = climbed(dual, _highest(points, dual.sizes(dual.values(points)), steps), steps=steps)
+    sizes = dual.sizes(dual.values(points))
     with Workers(n_jobs) as workers:
         search = _Search(dual, Goal(level, tolerance), budget or Budget(), workers)
-        search.remember(points, values)
+        search.remember(points, sizes)
         search.run(tree_types)
-    above = int(np.count_nonzero(np.abs(search.values) > level))
+    above = int(np.count_nonzero(search.sizes > level))
     most = min(steps, max(_LEAST_POLISHED, above))
-    points = climbed(dual, _highest(search.points, search.values, most), steps=steps)
+    points = climbed(dual, _highest(search.points, search.sizes, most), steps=steps)
     upper = min(max(search.upper, search.best), 2.0 * dual.magnitude)
     return report_from_points(
         dual, upper, points, dual.values(points), level,
@@ -159,7 +159,7 @@ class _Search:
         self.best = self.closed = 0.0
         self.nodes = self.depth = self.splits = 0
         self.termination = Termination.CONVERGED
-        self.points, self.values = np.zeros((0, dual.space.rank)), np.zeros(0)
+        self.points, self.sizes = np.zeros((0, dual.space.rank)), np.zeros(0)
         # Heaps of (-bound, number, tree); the number makes ties deterministic.
         self.untouched: list[tuple[float, int, Tree]] = []
         self.opened: list[tuple[float, int, Tree]] = []
@@ -181,13 +181,13 @@ class _Search:
         while (self.untouched or self.opened) and self.termination is Termination.CONVERGED:
             self._turn(self._chosen())
 
-    def remember(self, points: NDArray[np.float64], values: NDArray[np.float64]) -> None:
-        """Keep points, the highest if there are many, and the best value."""
-        self.points, self.values = np.vstack([self.points, points]), np.append(self.values, values)
-        if len(self.values) > _KEPT:
-            self.points = _highest(self.points, self.values, MAX_PEAKS)
-            self.values = _highest(self.values, self.values, MAX_PEAKS)
-        self.best = max(self.best, float(np.abs(values).max(initial=0.0)))
+    def remember(self, points: NDArray[np.float64], sizes: NDArray[np.float64]) -> None:
+        """Keep points with their |eta|, the highest if there are many, and the best value."""
+        self.points, self.sizes = np.vstack([self.points, points]), np.append(self.sizes, sizes)
+        if len(self.sizes) > _KEPT:
+            self.points = _highest(self.points, self.sizes, MAX_PEAKS)
+            self.sizes = _highest(self.sizes, self.sizes, MAX_PEAKS)
+        self.best = max(self.best, float(sizes.max(initial=0.0)))
 
     def _push(self, tree: Tree) -> None:
         if not tree.is_open or tree.bound <= self.goal.threshold(self.best):
@@ -252,7 +252,7 @@ class _Search:
         self.depth = max(self.depth, tree.depth)
         self.best = max(self.best, tree.best)
         if tree.found is not None:
-            self.remember(*tree.found)
+            self.remember(tree.found[0], np.abs(tree.found[1]))
             tree.found = None
         self._push(tree)
 
@@ -271,7 +271,7 @@ class _Search:
 
 
 def _highest(
-    points: NDArray[np.float64], values: NDArray[np.float64], most: int
+    points: NDArray[np.float64], sizes: NDArray[np.float64], most: int
 ) -> NDArray[np.float64]:
-    """The points with the largest |values|."""
-    return np.asarray(points[np.argsort(-np.abs(values), kind="stable")[:most]])
+    """The points with the largest sizes."""
+    return np.asarray(points[np.argsort(-sizes, kind="stable")[:most]])

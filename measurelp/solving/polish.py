@@ -152,7 +152,8 @@ def _neurons_at_peaks(
     """Neurons at the peaks of |eta| near lam, with masses fitted to the dual's own fit."""
     points = climbed(dual, neurons.weights, neurons.signs)
     level = training.lam * (1.0 - 1e-5)
-    points, values = distinct_peaks(points, dual.values(points), level, cosine=1.0 - 1e-12)
+    values = dual.values(points)
+    points, values = distinct_peaks(points, values, dual.sizes(values), level, cosine=1.0 - 1e-12)
     if not len(points):  # nnls of SciPy 1.17 corrupts memory on an empty matrix
         return neurons
     signs = np.sign(values)

@@ -44,7 +44,8 @@ def priced_peaks(
     lowest = _spread(points, np.argsort(eta, kind="stable"), climbs)
     signs = np.repeat([1.0, -1.0], [len(highest), len(lowest)])
     found = climbed(dual, points[np.concatenate([highest, lowest])], signs)
-    peaks, values = distinct_peaks(found, dual.values(found), level)
+    values = dual.values(found)
+    peaks, values = distinct_peaks(found, values, dual.sizes(values), level)
     return peaks[:n_most], values[:n_most]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from oracles import brute
 
-from measurelp.oracle import Budget, ConeOracle, SignOracle, cones, signs, tree_search
+from measurelp.oracle import Budget, ConeOracle, SignOracle, cone_tree, signs, tree_search
 from measurelp.status import Termination
 from oracle.test_brackets import assert_valid, dual_function
 
@@ -78,9 +78,9 @@ def test_hardly_any_time(oracle, bias):
 @pytest.mark.parametrize("oracle", ORACLES)
 def test_little_room(oracle, bias, monkeypatch):
     """Depth first nearly from the start, and no further tree while one is open."""
-    monkeypatch.setattr(cones, "_MOST_OPEN", 2)
-    monkeypatch.setattr(cones, "_MOST_BYTES", 0.0)
-    monkeypatch.setattr(cones, "_FIRST_OPEN", 3)
+    monkeypatch.setattr(cone_tree, "_MOST_OPEN", 2)
+    monkeypatch.setattr(cone_tree, "_MOST_BYTES", 0.0)
+    monkeypatch.setattr(cone_tree, "_FIRST_OPEN", 3)
     monkeypatch.setattr(signs, "_LEAST_OPEN", 1)
     monkeypatch.setattr(signs, "_MOST_OPEN", 1)
     monkeypatch.setattr(signs, "_FIRST_ROOM", 1)
