@@ -27,12 +27,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from measurelp.oracle._arena_kernels import BUMP, LIVE, add, allocate, free, size_class
 from measurelp.oracle._cone_bounds_kernels import U
-from measurelp.oracle._cone_kernels import BUMP, LIVE
-from measurelp.oracle._cone_kernels import _add as add
-from measurelp.oracle._cone_kernels import _allocate as allocate
-from measurelp.oracle._cone_kernels import _free as free
-from measurelp.oracle._cone_kernels import _size_class as size_class
 from measurelp.oracle._frontier_kernels import (
     BEST,
     DONE,

@@ -91,11 +91,13 @@ class DualFunction:
     def merged(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The distinct rows (m, r) and their coefficients (m,) or (m, c), zeros left out."""
         size = len(self.space.distinct)
-        totals = [
+        totals: list[NDArray[Any]] = [
             np.bincount(self.space.group, weights=column, minlength=size)
             for column in as_columns(self.alpha).T
         ]
-        total = np.stack(totals, axis=1).reshape(size, *self.alpha.shape[1:])
+        total: NDArray[np.float64] = (
+            np.stack(totals, axis=1).astype(np.float64).reshape(size, *self.alpha.shape[1:])
+        )
         used = row_sizes(total) != 0.0
         return np.ascontiguousarray(self.space.distinct[used]), total[used]
 

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from measurelp.errors import InvalidProblem
 from measurelp.oracle import _fan_kernels as kernels
-from measurelp.oracle import _frontier_kernels as states
 from measurelp.oracle.base import Budget, DualFunction, OracleReport, Slice, in_units_of_alpha
-from measurelp.oracle.cones import _ConeTree
-from measurelp.oracle.tree_search import MAX_PEAKS, Goal, Points, Share, Tree, maximise_by_trees
+from measurelp.oracle.cone_tree import ConeTree
+from measurelp.oracle.tree_search import Goal, maximise_by_trees
 from measurelp.oracle.workers import checked_jobs
 from measurelp.problem import Ball
 
@@ -66,7 +65,7 @@ class FanOracle:
         )  # fmt: skip
 
 
-class FanTree(_ConeTree):
+class FanTree(ConeTree):
     """Cones of a ball's fan over one slice."""
 
     def __init__(self, ball: Ball, index: int, bound: float) -> None:
@@ -74,46 +73,32 @@ class FanTree(_ConeTree):
         self.ball = ball
         self.roots = np.zeros((0, 0, 0))
 
-    def advance(self, part: Slice, goal: Goal, share: Share) -> Points:
+    def _open(self, part: Slice) -> tuple[int, int]:
         rows, alpha = part.rows, part.alpha
-        n, r = rows.shape
-        if n == 0:
-            self.bound, self.is_open = 0.0, False
-            return np.zeros((0, r)), np.zeros(0)
-        if not self.frames:
-            self._begin(rows, alpha)
-            size = len(self.frames[0])
-            self.frames = (
-                np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, np.int64),
-                np.zeros(size, np.int64), np.zeros((size, 4)), np.zeros((size, r, r)),
-                np.zeros((size, r)), np.zeros((size, r)),
-            )  # fmt: skip
-            self.reach = float(np.abs(alpha) @ self.ball.dual_norm(rows))
-            assert self.ball.fan is not None
-            self.roots = self.ball.fan.cones(r)
-            self.ints[states.END_ROOT] = len(self.roots)
-        peaks, peak_values = np.empty((MAX_PEAKS, r)), np.empty(MAX_PEAKS)
-        ints, floats = self.ints, self.floats
-        ints[[states.NODES, states.WORK, states.N_PEAKS]] = 0
-        floats[states.BEST] = self.best
-        reason = states.GROW
-        while reason == states.GROW:
-            reason = kernels.sweep_fan(
-                rows, alpha, self.total, self.reach, self.top, self.roots, self.frames,
-                self.arena_row, self.arena_v, self.chunks, self.frontier, self.most_live,
-                self.most_open, ints, floats, goal.level, goal.tolerance,
-                share.nodes - int(ints[states.NODES]), share.work - int(ints[states.WORK]), peaks,
-                peak_values,
-            )  # fmt: skip
-            if reason == states.GROW:
-                self._grow(n)
-        self.is_open = reason != states.DONE
-        self.nodes += int(ints[states.NODES])
-        self.depth = int(ints[states.MAX_DEPTH])
-        self.best = float(floats[states.BEST])
-        self.bound = min(self.bound, self._proved())
-        found = int(ints[states.N_PEAKS])
-        return peaks[:found], peak_values[:found]
+        r = rows.shape[1]
+        self.frames = (
+            np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64),
+            np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros((0, r, r)), np.zeros((0, r)),
+            np.zeros((0, r)),
+        )  # fmt: skip
+        self.reach = float(np.abs(alpha) @ self.ball.dual_norm(rows))
+        self.total = np.array([float(np.sum(alpha * rows[:, c])) for c in range(r)])
+        assert self.ball.fan is not None
+        self.roots = self.ball.fan.cones(r)
+        return len(self.roots), r
 
-    def split(self, pieces: int) -> list[Tree]:
-        return [self]
+    def _sweep(
+        self,
+        part: Slice,
+        goal: Goal,
+        nodes: int,
+        work: int,
+        peaks: NDArray[np.float64],
+        peak_values: NDArray[np.float64],
+    ) -> int:
+        return int(kernels.sweep_fan(
+            part.rows, part.alpha, self.total, self.reach, self.top, self.roots, self.frames,
+            self.arena_row, self.arena_v, self.chunks, self.frontier, self.most_live,
+            self.most_open, self.ints, self.floats, goal.level, goal.tolerance, nodes, work, peaks,
+            peak_values,
+        ))  # fmt: skip
