@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.backends import Backend
-from measurelp.problem import Squared
+from measurelp.problem import Loss, Squared
 from measurelp.program import restricted_program
 from measurelp.solving.master import Solved
 from measurelp.solving.neurons import Neurons, Training, Vector
@@ -78,6 +78,24 @@ class ConicMaster:
         """
         training = self.training
         loss = Squared() if training.loss.is_hard_constraint else training.loss
+        solved = self._restricted(training, loss, target, lam, time_limit)
+        if solved is None:
+            return None
+        neurons, dual = solved
+        added = self._impose_violated_walls(neurons)
+        if added == 0 and loss.is_smooth and not loss.is_quadratic:
+            neurons, dual = self._refined(neurons, dual, lam, time_limit)
+        neurons = training.without_far_kinks(neurons)
+        norms = training.norms(neurons.weights)
+        busy = norms > _BUSY * float(norms.max(initial=0.0))
+        self._drop_idle(busy)
+        kept = Neurons(neurons.weights[busy], neurons.signs[busy], neurons.skip)
+        return Solved(kept, dual, is_settled=added == 0, is_stationary=False)
+
+    def _restricted(
+        self, training: Training, loss: Loss, target: Vector, lam: float, time_limit: float | None
+    ) -> tuple[Neurons, Vector] | None:
+        """Neurons, one a cell, and dual vector of the cone program; None where it fails."""
         patterns = np.array([cell.pattern for cell in self.cells], dtype=bool)
         signs = np.array([cell.sign for cell in self.cells])
         walls = [np.array(sorted(cell.walls), dtype=np.intp) for cell in self.cells]
@@ -95,13 +113,24 @@ class ConicMaster:
         neurons = Neurons(lift.weights(report.x), signs, lift.skip(report.x))
         if not (neurons.is_finite and np.isfinite(dual).all()):
             return None
-        added = self._impose_violated_walls(neurons)
-        neurons = training.without_far_kinks(neurons)
-        norms = training.norms(neurons.weights)
-        busy = norms > _BUSY * float(norms.max(initial=0.0))
-        self._drop_idle(busy)
-        kept = Neurons(neurons.weights[busy], neurons.signs[busy], neurons.skip)
-        return Solved(kept, dual, is_settled=added == 0, is_stationary=False)
+        return neurons, dual
+
+    def _refined(
+        self, neurons: Neurons, dual: Vector, lam: float, time_limit: float | None
+    ) -> tuple[Neurons, Vector]:
+        """A Newton step: the program of the quadratic model, which solvers solve far better.
+
+        Exponential cones end near 1e-6.  What is not better is not taken.
+        """
+        training = self.training
+        model = training.quadratic_model(neurons)
+        solved = self._restricted(model, model.loss, model.y, lam, time_limit)
+        if solved is None:
+            return neurons, dual
+        before, after = training.objective(neurons), training.objective(solved[0])
+        if after > before + 1e-9 * abs(before):
+            return neurons, dual
+        return solved[0], training.dual(solved[0])
 
     def _impose_violated_walls(self, neurons: Neurons) -> int:
         """Add, for each cell, the rows that its weight violates most; how many were added."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.measure import prune_to_extreme_point
-from measurelp.problem import Activation, Loss, MeasureProblem, RowSpace
+from measurelp.problem import Activation, Loss, MeasureProblem, RowSpace, Squared
+
+_LEAST_CURVATURE = 1e-9
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -92,6 +94,24 @@ class Training:
             return alpha
         weight = np.ones(len(fit)) if self.weight is None else self.weight
         return np.asarray(np.clip(0.0, *self.loss.dual_ends(fit, self.y, weight)))
+
+    def quadratic_model(self, neurons: Neurons, damping: float = 0.0) -> Training:
+        """The quadratic model of a smooth loss at the fit of some neurons, as a squared loss.
+
+        With ``damping``, curvature is added, relative to the largest.
+        """
+        if self.loss.is_quadratic:
+            return self
+        fit, alpha = self.fit(neurons), self.dual(neurons)
+        curvature = self.loss.curvatures(fit, self.y)
+        if self.weight is not None:
+            curvature = curvature * self.weight
+        curvature = curvature + (damping + _LEAST_CURVATURE) * float(curvature.max())
+        root = np.sqrt(curvature)
+        return replace(
+            self, rows=self.rows * root[:, None], y=(fit + alpha / curvature) * root,
+            loss=Squared(), skip_columns=self.skip_columns * root[:, None], weight=None,
+        )  # fmt: skip
 
     def norms(self, weights: Matrix) -> Vector:
         """The ball's norm of each weight."""

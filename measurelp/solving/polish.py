@@ -9,7 +9,6 @@ is a candidate like any other: the certificate alone decides whether it is bette
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,6 @@ from measurelp.certificate import orthonormal_span, without_skip
 from measurelp.oracle import DualFunction
 from measurelp.oracle.ascent import climbed
 from measurelp.oracle.base import distinct_peaks
-from measurelp.problem import Squared
 from measurelp.program import formulate_atoms
 from measurelp.solving.neurons import Matrix, Neurons, Training, Vector, merged, pruned
 from measurelp.solving.sliding import Slider
@@ -29,7 +27,7 @@ from measurelp.status import PointKind
 _WALL_TOLERANCES = (1e-6, 1e-8, 1e-4)
 _MERGE_COSINE = 1.0 - 1e-4
 _STATIONARY = 1e-9
-_MOST_MODELS, _LEAST_CURVATURE = 40, 1e-9
+_MOST_MODELS = 40
 _KINK_MARGIN = 1e-5  # of the interval of alpha: nearer to its end a sample is off its kink
 _SEED = 20260102
 
@@ -72,7 +70,7 @@ def slid_to_rest(training: Training, neurons: Neurons) -> Neurons | None:
     """
     damping = 0.0
     for _ in range(_MOST_MODELS):
-        model = _quadratic_model(training, neurons, damping)
+        model = training.quadratic_model(neurons, damping)
         slider = Slider(model, orthonormal_span(model.skip_columns))
         slid = slider.slide(neurons, wall_tolerance=_WALL_TOLERANCES[0])
         if not (slid.neurons.is_finite and slid.error <= _STATIONARY):
@@ -88,22 +86,6 @@ def slid_to_rest(training: Training, neurons: Neurons) -> Neurons | None:
             return neurons
         damping *= 0.25
     return None
-
-
-def _quadratic_model(training: Training, neurons: Neurons, damping: float) -> Training:
-    """The quadratic model of the loss at the fit of some neurons, as a squared loss."""
-    if training.loss.is_quadratic:
-        return training
-    fit, alpha = training.fit(neurons), training.dual(neurons)
-    curvature = training.loss.curvatures(fit, training.y)
-    if training.weight is not None:
-        curvature = curvature * training.weight
-    curvature = curvature + (damping + _LEAST_CURVATURE) * float(curvature.max())
-    root = np.sqrt(curvature)
-    return replace(
-        training, rows=training.rows * root[:, None], y=(fit + alpha / curvature) * root,
-        loss=Squared(), skip_columns=training.skip_columns * root[:, None], weight=None,
-    )  # fmt: skip
 
 
 def interpolant(training: Training, neurons: Neurons, dual: DualFunction) -> Neurons | None:
