@@ -195,25 +195,22 @@ def check_optimal(solution: object, name: str) -> None:
             f"solution: {name} asks about what mlp.solve returns, found "
             f"{type(solution).__name__}; solve the problem first."
         )
-    problem = solution.problem
-    known = problem.loss.is_quadratic or problem.loss.is_hard_constraint
-    plain = problem.ball.name == "l2" and problem.activation.name == "relu"
-    if not (known and plain) or problem.is_weighted or problem.is_vector:
-        raise InvalidProblem(
-            f"solution: {name} is worked out for the squared loss without weights and for "
-            f"interpolation, with one output, L2Ball() and ReLU(); found {problem!r}."
-        )
+    check_plain(solution.problem, "solution", name)
     if solution.certificate.verdict is not Verdict.OPTIMAL:
         raise InvalidProblem(
             f"solution: its verdict is {solution.certificate.verdict.name}, but {name} asks about "
             "a proved optimum; solve with a larger tol_gap or more time."
         )
-    problem = solution.problem
-    stated = (problem.loss.name, problem.ball.name, problem.activation.name, problem.y.ndim)
-    if stated[0] not in ("squared", "interpolation") or stated[1:] != ("l2", "relu", 1):
+
+
+def check_plain(problem: MeasureProblem, argument: str, name: str) -> None:
+    """Refuse problems for which the mathematics of this room is not worked out."""
+    known = problem.loss.is_quadratic or problem.loss.is_hard_constraint
+    plain = problem.ball.name == "l2" and problem.activation.name == "relu"
+    if not (known and plain) or problem.is_weighted or problem.is_vector:
         raise InvalidProblem(
-            f"solution: {name} is there for the squared loss and interpolation of one output with "
-            f"ReLUs and the l2 ball, found {problem}."
+            f"{argument}: {name} is worked out for the squared loss without weights and for "
+            f"interpolation, with one output, L2Ball() and ReLU(); found {problem!r}."
         )
 
 

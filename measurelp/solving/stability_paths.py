@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from measurelp.certificate import Nondegeneracy, nondegeneracy
-from measurelp.certificate.uniqueness import DEFAULT_WORK
+from measurelp.certificate.uniqueness import DEFAULT_WORK, check_plain
 from measurelp.errors import InvalidProblem
 from measurelp.problem import Interpolation, MeasureProblem, Squared
 from measurelp.solving.entry import solve
@@ -376,8 +376,4 @@ def _check_positive(name: str, value: object) -> None:
 def _check_problem(problem: object) -> None:
     if not isinstance(problem, MeasureProblem):
         raise InvalidProblem(f"problem: expected a MeasureProblem, found {type(problem).__name__}.")
-    if problem.loss.name not in ("squared", "interpolation"):
-        raise InvalidProblem(
-            f"problem: stability follows the squared loss to interpolation, found the "
-            f"{problem.loss.name} loss; state it with loss=mlp.Squared()."
-        )
+    check_plain(problem, "problem", "stability")

@@ -239,6 +239,28 @@ def test_path_on_orthonormal_data(lam):
     assert len(solution.measure) == sum(s > lam for s in (5.0, 13.0))
 
 
+@pytest.mark.parametrize(("lam", "expected"), [
+    (0.5, 2.5), (0.625, 3.125), (0.7, 3.469693845669907),
+])  # fmt: skip
+def test_the_absolute_loss_interpolates_below_a_threshold(lam, expected):
+    """(1/n) sum |f - y| + lam |mu| on the identity: alpha = y / |y| is feasible while lam n max alpha <= 1.
+
+    That is lam <= 5/8 for y = (3, 4), and then the value is 5 lam.
+    """
+    solution = mlp.solve(
+        mlp.MeasureProblem(
+            np.eye(2), [3.0, 4.0], lam=2.0 * lam, loss=mlp.Absolute(), bias="none"
+        ),
+        tol_gap=1e-8,
+    )  # fmt: skip
+    assert solution.certificate.verdict is mlp.Verdict.OPTIMAL
+    assert solution.certificate.primal_value / 2.0 == pytest.approx(expected, rel=1e-7)
+    fit = solution.predict(np.eye(2))
+    # At the threshold itself the value hardly tells one fit from another.
+    if lam != 0.625:
+        assert (np.abs(fit - [3.0, 4.0]).max() < 1e-6) == (lam < 0.625)
+
+
 def test_the_value_has_the_total_variation_as_derivative():
     """V(lam) = min loss + lam |mu| has V'(lam) = |mu_lam|, the envelope theorem."""
     rng = np.random.default_rng(0)

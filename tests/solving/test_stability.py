@@ -198,6 +198,9 @@ def test_refusals(options, words):
         mlp.stability(gaussian(0, 5, 3, bias="none"), **options)
 
 
-def test_what_is_no_problem_is_refused():
+def test_what_is_no_problem_of_this_kind_is_refused():
+    for options in ({"loss": mlp.Absolute()}, {"sample_weight": [1.0, 2.0]}):
+        with pytest.raises(InvalidProblem, match="problem: stability"):
+            mlp.stability(mlp.MeasureProblem(np.eye(2), [3.0, 4.0], lam=1.0, **options))
     with pytest.raises(InvalidProblem, match="problem"):
         mlp.stability(np.eye(2))
