@@ -17,6 +17,7 @@ from measurelp.problem import MeasureProblem
 
 _ROUNDOFF = 2.0**-53
 _MOST_SEARCHED = 32
+_INDEPENDENT = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,19 +153,23 @@ def orthogonal_nearby(
 ) -> tuple[float, NDArray[np.bool_]] | None:
     r"""(r, free): an alpha' orthogonal to the skip exists that differs in free samples, by at most r.
 
-    With B spanning the skip orthonormally and :math:`B_F` its free rows, moving alpha there by
-    a combination of the columns of :math:`B_F` makes it orthogonal, and moves it by at most
-    :math:`|B^\top\alpha| / \sigma_{\min}(B_F)`.  Free are the samples whose alpha_i has room for
-    that inside the domain of the dual objective.  None where too few have.
+    With B the skip's columns scaled to unit norm and :math:`B_F` their free rows, moving alpha
+    there by a combination of the columns of :math:`B_F` makes it orthogonal, and moves it by at
+    most :math:`|B^\top\alpha| / \sigma_{\min}(B_F)`.  Free are the samples whose alpha_i has room
+    for that inside the domain of the dual objective.  None where too few have.  Columns that
+    depend on each other nearly are replaced by an orthonormal basis of what they span.
     """
     everywhere = np.ones(problem.n, dtype=bool)
-    basis = skip_basis(problem)
-    if basis.shape[1] == 0:
+    columns = problem.skip_columns
+    if columns.shape[1] == 0:
         return 0.0, everywhere
+    basis = columns / np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
+    if np.linalg.svd(basis, compute_uv=False)[-1] < _INDEPENDENT:
+        basis = skip_basis(problem)
     low, high = problem.loss.dual_limits(problem.y, problem.sample_weight)
     room = np.minimum(alpha - low, high - alpha)
     room = room if alpha.ndim == 1 else room.min(axis=1)
-    rounding = (problem.n + 4) * _ROUNDOFF * float(np.linalg.norm(alpha))
+    rounding = (problem.n + 8) * _ROUNDOFF * float(np.linalg.norm(alpha)) * basis.shape[1]
     leak = float(np.linalg.norm(basis.T @ alpha)) + rounding
     size = float(np.abs(alpha).max(initial=0.0))
     for wanted in (np.inf, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10):
@@ -172,7 +177,7 @@ def orthogonal_nearby(
         if np.count_nonzero(free) < basis.shape[1]:
             continue
         smallest = float(np.linalg.svd(basis[free], compute_uv=False)[-1]) - 1e-14 * problem.n
-        if smallest <= 1e-9:
+        if smallest <= 0.1 * _INDEPENDENT:
             continue
         radius = leak / smallest * (1.0 + 1e-9)
         if math.isinf(wanted) or radius <= 0.5 * wanted * size:
