@@ -36,12 +36,11 @@ def climbed(
         signs = np.where(dual.values(points) < 0.0, -1.0, 1.0)
     else:
         signs = signs[usable]
-    rows, alpha = dual.merged
-    if len(points) == 0 or len(alpha) == 0:
+    if len(points) == 0 or len(dual.merged[1]) == 0:
         return points
     if not dual.space.has_free_bias:
         points = np.ascontiguousarray(points)
-        _ascend(dual, rows, alpha, points, signs, steps)
+        _ascend(dual, dual.slice(0), points, signs, steps)
         return points
     return np.vstack([
         _climbed_with_bias(dual, point, sign) for point, sign in zip(points, signs, strict=True)
@@ -50,23 +49,20 @@ def climbed(
 
 def _ascend(
     dual: DualFunction,
-    rows: NDArray[np.float64],
-    alpha: NDArray[np.float64],
+    part: Slice,
     points: NDArray[np.float64],
     signs: NDArray[np.float64],
     steps: int,
 ) -> None:
     """Climb in place over a slice: over the sphere, or from ray to ray of a ball with flat faces."""
-    fan = dual.space.ball.fan
+    fan, rows = dual.space.ball.fan, part.rows
     if fan is None:
-        ascend_all(*_scaled(rows, alpha), points, signs, steps)
+        ascend_all(*_scaled(rows, part.alpha), points, signs, steps)
         return
     walls = fan.walls(rows.shape[1])
     normals = np.ascontiguousarray(np.vstack([rows, walls]))
-    coefficients = np.append(alpha, np.zeros(len(walls)))
-    ascend_to_rays(
-        normals, signs[:, None] * coefficients, dual.space.ball.name == "l1", points, steps
-    )
+    coefficients = signs[:, None] * np.append(part.alpha, np.zeros(len(walls)))
+    ascend_to_rays(normals, coefficients, dual.space.ball.name == "l1", points, steps)
 
 
 def _climbed_in_turn(
@@ -109,7 +105,7 @@ def _climbed_with_bias(
 ) -> NDArray[np.float64]:
     """Alternate between the best kink for a direction and the best direction for a kink."""
     rows, alpha = dual.merged
-    inputs, scale = rows[:, :-1], dual.space.bias_scale
+    inputs = rows[:, :-1]
     direction = point[None, :-1].copy()
     last = -1
     part = None
@@ -124,7 +120,6 @@ def _climbed_with_bias(
         if best == last:
             break
         last = best
-        shifted = inputs - inputs[best]
-        part = Slice(np.ascontiguousarray(shifted), alpha, inputs[best], scale)
-        _ascend(dual, part.rows, alpha, direction, np.array([sign]), _STEPS)
+        part = dual.slice(best)
+        _ascend(dual, part, direction, np.array([sign]), _STEPS)
     return point[None, :] if part is None else part.to_space(direction)

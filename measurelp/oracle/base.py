@@ -7,6 +7,11 @@ rounding included; the lower end is the value at a point that is handed over.
 
 With c outputs alpha is (n, c) and eta has values in R^c.  Its size :math:`|\eta|` is the dual of
 the norm of masses: the Euclidean norm for joint outputs, the largest modulus for separate ones.
+
+Another activation :math:`p\,t_+ + q\,(-t)_+` is, as :math:`(-t)_+ = t_+ - t`, a ReLU and a linear
+function, :math:`(p + q)\,t_+ - q\,t`, and a linear function :math:`\langle l, w\rangle` of the
+weight is :math:`\langle l, w\rangle_+ - \langle -l, w\rangle_+`: two more rows.  So oracles over
+rows serve all activations of this kind.
 """
 
 from __future__ import annotations
@@ -48,6 +53,7 @@ class Slice:
     Attributes
     ----------
     rows : (m, p) array
+        Those of the data, and those that stand for a linear part of eta.
     alpha : (m,) or (m, c) array
         Without zeros.
     centre : (p,) array or None
@@ -99,11 +105,18 @@ class DualFunction:
             np.stack(totals, axis=1).astype(np.float64).reshape(size, *self.alpha.shape[1:])
         )
         used = row_sizes(total) != 0.0
-        return np.ascontiguousarray(self.space.distinct[used]), total[used]
+        factor = sum(self.problem.activation.slopes)
+        return np.ascontiguousarray(self.space.distinct[used]), total[used] * factor
+
+    @cached_property
+    def linear(self) -> NDArray[np.float64] | None:
+        r"""l (r,) or (r, c): eta(w) is a sum over rows and the linear function :math:`l^\top w`."""
+        negative = self.problem.activation.slopes[1]
+        return None if negative == 0.0 else -negative * (self.space.rows.T @ self.alpha)
 
     @cached_property
     def magnitude(self) -> float:
-        r""":math:`\sum_i |\alpha_i| |z_i|_*`, the scale of all rounding errors.
+        r""":math:`\sum_i |\alpha_i| |z_i|_*` times the slopes, the scale of all rounding errors.
 
         With a free bias, weights with |b| <= R |w| suffice (see :class:`Slice`), and the last
         entry of every row is R.
@@ -112,7 +125,8 @@ class DualFunction:
         sizes = self.space.ball.dual_norm(rows[:, :p])
         if self.space.has_free_bias:
             sizes = sizes + self.space.bias_scale
-        return float(row_sizes(self.alpha) @ sizes)
+        positive, negative = self.problem.activation.slopes
+        return float(row_sizes(self.alpha) @ sizes) * (abs(positive + negative) + abs(negative))
 
     def sizes(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """|eta| of values (k,) or (k, c)."""
@@ -128,14 +142,15 @@ class DualFunction:
     def slice(self, index: int) -> Slice:
         """One of them, made anew."""
         rows, alpha = self.merged
+        scale, linear = self.space.bias_scale, self.linear
         if not self.space.has_free_bias:
-            return Slice(rows, alpha)
+            return Slice(*with_linear_part(rows, alpha, linear))
         inputs = np.ascontiguousarray(rows[:, :-1])
         shifted = inputs - inputs[index]
         away = np.any(shifted != 0.0, axis=1)
-        return Slice(
-            np.ascontiguousarray(shifted[away]), alpha[away], inputs[index], self.space.bias_scale
-        )
+        if linear is not None:
+            linear = linear[:-1] - np.multiply.outer(inputs[index], linear[-1] / scale)
+        return Slice(*with_linear_part(shifted[away], alpha[away], linear), inputs[index], scale)
 
     @cached_property
     def slice_bounds(self) -> NDArray[np.float64]:
@@ -164,12 +179,16 @@ class DualFunction:
         # Sums of at most n terms, norms of r, few products: all within this much of P + M.
         rounding = 4.0 * (len(alpha) + rows.shape[1] + 16) * ROUNDOFF * (plus + minus)
         either = np.maximum(plus, minus)
-        return np.minimum(either, 0.5 * (linear + either)) + rounding
+        bound = np.minimum(either, 0.5 * (linear + either)) + rounding
+        if self.linear is not None:
+            bound = bound + self.magnitude
+        return np.asarray(bound)
 
     def values(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
         """Eta at row-space coordinates (k, r): (k,) or (k, c)."""
         rows, alpha = self.merged
-        return np.asarray(np.maximum(coordinates @ rows.T, 0.0) @ alpha)
+        values = np.maximum(coordinates @ rows.T, 0.0) @ alpha
+        return np.asarray(values if self.linear is None else values + coordinates @ self.linear)
 
     def value_at_weights(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Eta at hidden weights (k, d') of the problem, from the original data."""
@@ -190,17 +209,34 @@ class DualFunction:
     def bound_over_ball(self, upper: float) -> float:
         """A bound over the problem's ball from one over all slices.
 
-        Charged are the reduction to the row space, the merging of equal rows and, for a
-        free bias, the rounding of x_j - x_i.
+        Charged are the reduction to the row space, the merging of equal rows, a linear part
+        and, for a free bias, the rounding of x_j - x_i.
         """
         space = self.space
         lost = float(row_sizes(self.alpha) @ space.residual)
         merged = len(self.alpha) - len(space.distinct) + 2 * space.has_free_bias
+        if self.problem.activation.slopes != (1.0, 0.0):
+            merged += len(self.alpha) + 8
         return (
             upper * space.inflation * (1.0 + 4.0 * ROUNDOFF)
             + lost
             + (4.0 * merged * ROUNDOFF * self.magnitude)
         )
+
+
+def with_linear_part(
+    rows: NDArray[np.float64], alpha: NDArray[np.float64], linear: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rows and coefficients with those that stand for a linear function added.
+
+    Two for one output; with several, two for each coordinate.
+    """
+    if linear is None or not np.any(linear):
+        return np.ascontiguousarray(rows), alpha
+    if linear.ndim == 1:
+        return np.vstack([rows, linear, -linear]), np.append(alpha, [1.0, -1.0])
+    axes = np.eye(len(linear))
+    return np.vstack([rows, axes, -axes]), np.vstack([alpha, linear, -linear])
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from measurelp.oracle.base import (
     Slice,
     in_units_of_alpha,
     report_from_points,
+    with_linear_part,
 )
 from measurelp.problem import MeasureProblem, RowSpace
 from measurelp.status import Scope, Termination
@@ -76,10 +77,14 @@ class CellOracle:
             floor = level if level > 0.0 else best
             block_points = np.zeros((len(block), part.rows.shape[1]))
             block_values = np.zeros(len(block))
-            total = part.alpha @ part.rows
+            total, rows, alpha = part.alpha @ part.rows, part.rows, part.alpha
+            if part.centre is None and dual.linear is not None:
+                # <l, w> changes its sign on the opposite cell, and total is what the sum loses there.
+                offset, total = offset + dual.linear, total + 2.0 * dual.linear
+                rows, alpha = with_linear_part(rows, alpha, dual.linear)
             bound = cell_suprema(
-                block, rays, ray_error, jumps, offset, total, part.rows, part.alpha, floor,
-                block_points, block_values,
+                block, rays, ray_error, jumps, offset, total, rows, alpha, floor, block_points,
+                block_values,
             )  # fmt: skip
             upper = max(upper, bound)
             best = max(best, float(np.abs(block_values).max(initial=0.0)))
@@ -109,7 +114,8 @@ class CellOracle:
                 arrangement = Arrangement.from_data(part.rows)
             else:
                 # The original rows, all of them: their degeneracies are exact.
-                part = Slice(dual.space.rows, dual.alpha)
+                factor = sum(dual.problem.activation.slopes)
+                part = Slice(dual.space.rows, dual.alpha * factor)
                 arrangement = Arrangement.from_data(dual.problem.lifted)
             blocks = [self.cells] if self.cells is not None else iter_cells(arrangement)
             for block in blocks:

@@ -1,6 +1,6 @@
 """What is asked: data, loss, ball, activation, bias and skip.  Knows numpy only."""
 
-from measurelp.problem.activations import Activation, ReLU
+from measurelp.problem.activations import AbsoluteValue, Activation, LeakyReLU, ReLU
 from measurelp.problem.balls import Ball, L2Ball
 from measurelp.problem.conventions import TrainedLoss, TrainedPenalty, lam_from_weight_decay
 from measurelp.problem.losses import (
@@ -22,8 +22,8 @@ from measurelp.problem.polyhedral_balls import L1Ball, LInfBall
 from measurelp.problem.row_space import RowSpace, row_space
 
 __all__ = [
-    "LOSSES", "Absolute", "Activation", "Ball", "ConeForm", "Hinge", "Huber", "Interpolation",
-    "L1Ball", "L2Ball", "LInfBall", "Logistic", "Loss", "MeasureProblem", "Poisson", "Quantile",
-    "ReLU", "RowSpace", "Squared", "SquaredHinge", "TrainedLoss", "TrainedPenalty",
-    "finite_matrix", "lam_from_weight_decay", "row_space",
+    "LOSSES", "Absolute", "AbsoluteValue", "Activation", "Ball", "ConeForm", "Hinge", "Huber",
+    "Interpolation", "L1Ball", "L2Ball", "LInfBall", "LeakyReLU", "Logistic", "Loss",
+    "MeasureProblem", "Poisson", "Quantile", "ReLU", "RowSpace", "Squared", "SquaredHinge",
+    "TrainedLoss", "TrainedPenalty", "finite_matrix", "lam_from_weight_decay", "row_space",
 ]  # fmt: skip

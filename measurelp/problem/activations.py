@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from measurelp.errors import InvalidProblem
 
 
 @runtime_checkable
@@ -47,3 +49,52 @@ class ReLU:
 
     def values(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.maximum(inner, 0.0)
+
+
+@dataclass(frozen=True)
+class LeakyReLU:
+    r"""The leaky ReLU :math:`\max(t, s\,t)` with slope :math:`-1 \le s < 1` where t < 0.
+
+    s = 0 is the ReLU and s = -1 the absolute value.  (With s = 1 a unit would be linear, and
+    a larger s is a smaller one in other units: :math:`s\,(-t)_+` times -1/s.)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> LeakyReLU(0.1).values(np.array([-1.0, 2.0]))
+    array([-0.1,  2. ])
+    """
+
+    slope: float = 0.01
+    name: ClassVar[str] = "leaky_relu"
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.slope, (int, float, np.integer, np.floating))
+        if isinstance(self.slope, bool) or not number or not -1.0 <= self.slope < 1.0:
+            raise InvalidProblem(f"slope: expected a number in [-1, 1), found {self.slope!r}.")
+
+    @property
+    def slopes(self) -> tuple[float, float]:
+        """Those of t_+ and (-t)_+."""
+        return 1.0, -float(self.slope)
+
+    def values(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(inner > 0.0, inner, self.slope * inner)
+
+
+@dataclass(frozen=True)
+class AbsoluteValue:
+    r"""The absolute value :math:`|t|`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> AbsoluteValue().values(np.array([-1.0, 2.0]))
+    array([1., 2.])
+    """
+
+    name: str = "absolute_value"
+    slopes: tuple[float, float] = (1.0, 1.0)
+
+    def values(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.abs(inner)
