@@ -10,7 +10,7 @@ from scipy import sparse
 
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
-from measurelp.problem import MeasureProblem
+from measurelp.problem import Loss, MeasureProblem
 from measurelp.program.cone_program import ConeProgram
 from measurelp.program.formulate import skip_from_coefficients
 from measurelp.program.loss_block import (
@@ -26,15 +26,13 @@ Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class AtomLift:
-    """The way back from the program over atoms.
+class FeatureLift:
+    """The way back from the program over given features.
 
     Attributes
     ----------
-    problem : MeasureProblem
-    atoms : (k, d') array
     features : (n, k) array
-        Their dictionary columns.
+    skip_columns : (n, p) array
     mass_scale : float
     skip_scale : (p,) array
     multiplier : Multiplier
@@ -42,9 +40,8 @@ class AtomLift:
     objective_scale, objective_offset : float
     """
 
-    problem: MeasureProblem
-    atoms: NDArray[np.float64]
     features: NDArray[np.float64]
+    skip_columns: NDArray[np.float64]
     mass_scale: float
     skip_scale: Vector
     multiplier: Multiplier
@@ -53,25 +50,17 @@ class AtomLift:
 
     def masses(self, x: Vector) -> Vector:
         """The signed masses, shape (k,)."""
-        k = len(self.atoms)
+        k = self.features.shape[1]
         return (x[:k] - x[k : 2 * k]) * self.mass_scale
 
     def skip(self, x: Vector) -> Vector:
         """The coefficients of the skip columns, shape (p,)."""
-        start = 2 * len(self.atoms)
+        start = 2 * self.features.shape[1]
         return x[start : start + len(self.skip_scale)] * self.skip_scale
 
     def fit(self, x: Vector) -> Vector:
         """The network's values at the data, shape (n,)."""
-        return self.features @ self.masses(x) + self.problem.skip_columns @ self.skip(x)
-
-    def measure(self, x: Vector, *, drop: float = 1e-9) -> AtomicMeasure:
-        """The measure, atoms of at most ``drop`` times the largest mass left out."""
-        masses = self.masses(x)
-        keep = np.abs(masses) > drop * np.abs(masses).max(initial=0.0)
-        return AtomicMeasure(
-            self.atoms[keep], masses[keep], skip_from_coefficients(self.problem, self.skip(x))
-        )
+        return self.features @ self.masses(x) + self.skip_columns @ self.skip(x)
 
     def dual(self, report: SolvedPoint) -> Vector | None:
         """The dual vector, (n,), with the signs of :meth:`CellLift.dual`."""
@@ -80,6 +69,22 @@ class AtomLift:
     def objective(self, value: float) -> float:
         """The problem's objective from that of the cone program."""
         return self.objective_scale * value + self.objective_offset
+
+
+@dataclass(frozen=True, eq=False)
+class AtomLift(FeatureLift):
+    """The way back from the program over atoms (k, d') of a problem."""
+
+    problem: MeasureProblem
+    atoms: NDArray[np.float64]
+
+    def measure(self, x: Vector, *, drop: float = 1e-9) -> AtomicMeasure:
+        """The measure, atoms of at most ``drop`` times the largest mass left out."""
+        masses = self.masses(x)
+        keep = np.abs(masses) > drop * np.abs(masses).max(initial=0.0)
+        return AtomicMeasure(
+            self.atoms[keep], masses[keep], skip_from_coefficients(self.problem, self.skip(x))
+        )
 
 
 def formulate_atoms(
@@ -123,22 +128,36 @@ def formulate_atoms(
         raise InvalidProblem(
             f"atoms: expected unit norm, atom {worst} has norm {norms[worst]:.9g}."
         )
-    features = problem.features(atoms)
-    skip_columns = problem.skip_columns
-    n, k, p = problem.n, len(atoms), skip_columns.shape[1]
-    if k + p == 0:
+    if len(atoms) + problem.skip_columns.shape[1] == 0:
         raise InvalidProblem("atoms: expected at least one atom or one skip column, found none.")
+    program, lift = feature_program(
+        problem.features(atoms), problem.skip_columns, y=problem.y, lam=problem.lam,
+        loss=problem.loss, weight=problem.sample_weight if problem.is_weighted else None,
+    )  # fmt: skip
+    return program, AtomLift(**vars(lift), problem=problem, atoms=atoms)
 
+
+def feature_program(
+    features: NDArray[np.float64],
+    skip_columns: NDArray[np.float64],
+    *,
+    y: Vector,
+    lam: float,
+    loss: Loss,
+    weight: Vector | None = None,
+) -> tuple[ConeProgram, FeatureLift]:
+    """The program of :func:`formulate_atoms` for features (n, k) and skip columns (n, p).
+
+    ``weight`` (n,) are the sample weights, all ones if left out.
+    """
+    (n, k), p = features.shape, skip_columns.shape[1]
     lengths = np.linalg.norm(features, axis=0)
     column_scale = float(lengths.max(initial=0.0)) or 1.0
     skip_norms = np.linalg.norm(skip_columns, axis=0)
     skip_norms[skip_norms == 0.0] = 1.0
     matrix = np.hstack([features / column_scale, skip_columns / skip_norms])
     columns = Columns(n, k + p, lambda part: matrix[part], lambda: dense_triplets(matrix))
-    block = loss_block(
-        columns, y=problem.y, lam=problem.lam, loss=problem.loss,
-        weight=problem.sample_weight if problem.is_weighted else None, column_scale=column_scale,
-    )  # fmt: skip
+    block = loss_block(columns, y=y, lam=lam, loss=loss, weight=weight, column_scale=column_scale)
     n_auxiliary = len(block.linear)
     n_variables = 2 * k + p + n_auxiliary
 
@@ -171,9 +190,8 @@ def formulate_atoms(
         np.concatenate([block.first_rhs, np.zeros(2 * k), block.last_rhs]),
         zero=block.zero, nonneg=block.nonneg + 2 * k, exponential=len(block.last_rhs) // 3,
     )  # fmt: skip
-    return program, AtomLift(
-        problem=problem, atoms=atoms, features=features,
-        mass_scale=block.y_scale / column_scale, skip_scale=block.y_scale / skip_norms,
+    return program, FeatureLift(
+        features=features, skip_columns=skip_columns, mass_scale=block.y_scale / column_scale, skip_scale=block.y_scale / skip_norms,
         multiplier=block.multiplier, objective_scale=block.value_scale,
         objective_offset=block.offset,
     )  # fmt: skip

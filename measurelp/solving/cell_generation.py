@@ -34,6 +34,7 @@ from measurelp.oracle import Budget, DualFunction, Oracle, choose_oracle
 from measurelp.oracle.ascent import climbed
 from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.program.formulate import skip_from_coefficients
+from measurelp.solving.atom_master import AtomMaster
 from measurelp.solving.conic_master import ConicMaster
 from measurelp.solving.interrupts import Interrupts
 from measurelp.solving.master import Master, Solved
@@ -114,11 +115,11 @@ class CellGeneration:
         self.basis = skip_basis(problem)
         self.span = orthonormal_span(self.training.skip_columns)
         slides = self.slides and problem.loss.is_quadratic and problem.activation.slopes == _RELU
-        self.master: Master = (
-            SlidingMaster(self.training, self.span)
-            if slides
-            else ConicMaster(self.training, self.backend)
-        )
+        self.master: Master = ConicMaster(self.training, self.backend)
+        if problem.ball.fan is not None:
+            self.master = AtomMaster(self.training, None if self.slides else self.backend)
+        elif slides:
+            self.master = SlidingMaster(self.training, self.span)
         self.rng = np.random.default_rng(_SEED)
 
     def solution(self, first: AtomicMeasure | None, why: str) -> Solution:
@@ -224,8 +225,8 @@ class CellGeneration:
         limit = self.problem.lam
         price_level = limit * (1.0 + max(1e-10, 0.05 * self.tol_gap))
         training = self.training
-        is_hard = training.loss.is_hard_constraint
-        idle_rounds, most_idle = 0, _IDLE_ROUNDS if is_hard else 0
+        is_proximal = training.loss.is_hard_constraint and self.master.is_proximal
+        idle_rounds, most_idle = 0, _IDLE_ROUNDS if is_proximal else 0
         while True:
             if self.interrupts.requested:
                 return Termination.INTERRUPTED
@@ -291,7 +292,7 @@ class CellGeneration:
         """
         training = self.training
         began = time.perf_counter()
-        if training.loss.is_hard_constraint:
+        if training.loss.is_hard_constraint and self.master.is_proximal:
             rho = self.penalty
             target = training.y + rho * self.multipliers
             solved = self.master.solve(target, rho, self._seconds_left())
@@ -379,7 +380,8 @@ class CellGeneration:
     def _offer(self, neurons: Neurons, slack: float = 0.0) -> None:
         """Keep the neurons if they are better than, or with slack as good as, the best."""
         objective = self.training.objective(neurons)
-        if self.best is None or objective <= self.best_value + slack * abs(self.best_value):
+        worse = objective - self.best_value if math.isfinite(objective) else math.inf
+        if self.best is None or worse <= slack * abs(self.best_value) or worse <= 0.0:
             self.best, self.best_value = neurons, objective
 
     def _directions(self) -> NDArray[np.float64]:

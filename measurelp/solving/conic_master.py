@@ -42,6 +42,7 @@ class ConicMaster:
     cells: list[_WorkingCell] = field(default_factory=list)
 
     name = "conic"
+    is_proximal = True
 
     def __post_init__(self) -> None:
         self._size = np.linalg.norm(self.training.rows, axis=1)

@@ -96,7 +96,7 @@ def solve(
     """
     _check_arguments(tol_gap, time_limit, max_rounds, n_jobs)
     chosen_backend = backend_from_name("clarabel" if backend is None else backend)
-    if chosen_backend.name == "highs":
+    if chosen_backend.name == "highs" and problem.ball.fan is None:
         raise InvalidProblem(
             "backend: highs solves linear and quadratic programs, and the l2 ball needs "
             'second-order cones; use "clarabel", "scs" or "cvxpy".'

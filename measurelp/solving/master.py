@@ -1,8 +1,9 @@
 """What a master promises: a solution of the problem restricted to what is in play.
 
-Two exist.  The conic one solves a cone program over cells, which is convex and so finds the
+Three exist.  The conic one solves a cone program over cells, which is convex and so finds the
 optimum over them whatever the data; the sliding one moves a few neurons freely over cells,
-which takes fewer rounds and far less time, and may get stuck.  What either finds is a
+which takes fewer rounds and far less time, and may get stuck; where finitely many atoms
+suffice, the one over atoms solves a linear or quadratic program.  What either finds is a
 candidate: the oracle proves, nothing else does.
 """
 
@@ -41,6 +42,11 @@ class Master(Protocol):
     @property
     def name(self) -> str:
         """The word for statistics."""
+        ...
+
+    @property
+    def is_proximal(self) -> bool:
+        """Whether interpolation is put to it as squared losses at moving targets."""
         ...
 
     @property

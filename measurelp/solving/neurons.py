@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.measure import prune_to_extreme_point
-from measurelp.problem import Activation, Loss, MeasureProblem, RowSpace, Squared
+from measurelp.problem import Activation, Ball, Loss, MeasureProblem, RowSpace, Squared
 
 _LEAST_CURVATURE = 1e-9
 
@@ -59,6 +59,7 @@ class Training:
     skip_columns: Matrix
     n_penalized: int
     activation: Activation
+    ball: Ball
     weight: Vector | None = None
     root: Vector | None = None
 
@@ -73,7 +74,7 @@ class Training:
             rows, y, columns = rows * root[:, None], y * root, columns * root[:, None]
         return cls(
             rows, y, problem.lam, problem.loss, columns, space.n_penalized, problem.activation,
-            weight, root,
+            problem.ball, weight, root,
         )  # fmt: skip
 
     def to_problem(self, alpha: Vector) -> Vector:
@@ -115,7 +116,7 @@ class Training:
 
     def norms(self, weights: Matrix) -> Vector:
         """The ball's norm of each weight."""
-        return np.asarray(np.linalg.norm(weights[:, : self.n_penalized], axis=1))
+        return self.ball.norm(weights[:, : self.n_penalized])
 
     def features(self, weights: Matrix) -> Matrix:
         """The activation's values of each weight, (n, k)."""
@@ -136,7 +137,7 @@ class Training:
         if p == self.rows.shape[1] or not len(neurons):
             return neurons
         weights, skip = np.array(neurons.weights), np.array(neurons.skip)
-        reach = np.linalg.norm(weights[:, :p], axis=1)
+        reach = self.norms(weights)
         excess = np.maximum(weights[:, p] - reach, 0.0)
         skip[-1] += float(neurons.signs @ excess) * float(self.rows[0, p])
         weights[:, p] = np.clip(weights[:, p], -reach, reach)
@@ -171,7 +172,7 @@ def merged(training: Training, neurons: Neurons, *, cosine: float, slack: float)
             together = a + b
             active = training.features(np.stack([together, a, b]))
             change = signs[k] * (active[:, 0] - active[:, 1] - active[:, 2])
-            saved = length_a + length_b - float(np.linalg.norm(together[:p]))
+            saved = float(training.norms(np.stack([a, b, together])) @ (1.0, 1.0, -1.0))
             if _growth(training, fit, change, saved) > slack:
                 other += 1
                 continue

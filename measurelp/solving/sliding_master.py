@@ -42,6 +42,7 @@ class SlidingMaster:
     failures: float = 0.0
 
     name = "sliding"
+    is_proximal = True
 
     def __post_init__(self) -> None:
         training = self.training
