@@ -9,13 +9,14 @@ from measurelp.oracle.base import Oracle
 from measurelp.oracle.cells import CellOracle
 from measurelp.oracle.cones import ConeOracle
 from measurelp.oracle.fans import FanOracle
-from measurelp.oracle.rays import RayOracle
+from measurelp.oracle.rays import RayOracle, n_slice_rays
 from measurelp.oracle.signs import SignOracle
 from measurelp.problem import RowSpace
 
 ORACLE_NAMES = (
     "auto", "angles", "cells", "branch_and_bound", "cones", "signs", "fans", "rays"
 )  # fmt: skip
+_MOST_RAY_WORK = 5e7  # rays times rows up to which evaluating all of them is quick
 _OF_FLAT_FACES = ("auto", "branch_and_bound", "fans", "rays")
 _MANY_CIRCLES = 1000  # data points, each with a circle of its own
 # Up to so many distinct rows a tree over signs of rows beat one over cones, at optima with lam
@@ -32,7 +33,7 @@ def choose_oracle(
     ``None`` and "auto" take angles for at most 2 penalised coordinates; for more, branch and
     bound over cones, or over signs of rows where there are many coordinates and few rows.
     "branch_and_bound" takes the better of these two; ``n_jobs`` is for them.  For the l1
-    and linf ball, "auto" and "branch_and_bound" mean "fans", and "rays" enumerates.
+    and linf ball, "auto" takes "rays" where they are few, and "branch_and_bound" means "fans".
     """
     if oracle is not None and not isinstance(oracle, str):
         if not isinstance(oracle, Oracle):
@@ -86,5 +87,10 @@ def _of_flat_faces(oracle: str | None, space: RowSpace, n_jobs: int) -> tuple[Or
         )
     if oracle == "rays":
         return RayOracle(), "asked for by name"
+    slices = len(space.distinct) if space.has_free_bias else 1
+    work = n_slice_rays(space) * slices * len(space.distinct)
+    if oracle is None or oracle == "auto":
+        if work <= _MOST_RAY_WORK:
+            return RayOracle(), f"{space.ball.name} ball: all rays are evaluated, they are few"
     why = f"{space.ball.name} ball: cones on which the norm is linear"
     return FanOracle(n_jobs=n_jobs), "asked for by name" if oracle == "fans" else why

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.dictionary.rays import MOST_RAYS, count_rays, distinct_lines, iter_rays
 from measurelp.errors import InvalidProblem
+from measurelp.oracle.ascent import climbed
 from measurelp.oracle.base import (
     ROUNDOFF,
     Budget,
@@ -15,9 +18,10 @@ from measurelp.oracle.base import (
     in_units_of_alpha,
     report_from_points,
 )
+from measurelp.problem import RowSpace
 from measurelp.status import Termination
 
-_KEPT = 256  # rays of a block that are handed over
+_MOST_LOCAL = 64  # of the highest rays, from which ascent looks for local maxima
 
 
 class RayOracle:
@@ -27,10 +31,15 @@ class RayOracle:
     the supremum is at a ray: all of them are evaluated.  What floating point loses of a ray
     is bounded and charged, and nearly dependent hyperplanes are met in integers, so the report is
     COMPLETE.  More than two million rays are not begun: the report then has the
-    bound from norms, and NODE_LIMIT.  C(n + walls, d - 1) rays, each n d operations.
+    bound from norms, and NODE_LIMIT.  C(n + walls, d - 1) rays, each n d operations; they do not
+    depend on alpha and are kept for the next call.
     """
 
     name = "rays"
+
+    def __init__(self) -> None:
+        self._space: RowSpace | None = None
+        self._rays: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
 
     @in_units_of_alpha
     def maximise(
@@ -42,40 +51,68 @@ class RayOracle:
         starts: NDArray[np.float64] | None = None,
         budget: Budget | None = None,
     ) -> OracleReport:
-        budget = budget or Budget()
-        ball, p = dual.space.ball, dual.space.n_penalized
-        if ball.fan is None:
-            raise InvalidProblem(f"oracle: rays are for L1Ball and LInfBall, found {ball!r}.")
-        walls = ball.fan.walls(p)
-        points, values = [np.zeros((0, dual.space.rank))], [np.zeros(0)]
+        budget, space = budget or Budget(), dual.space
+        if space.ball.fan is None:
+            raise InvalidProblem(f"oracle: rays are for L1Ball and LInfBall, found {space.ball!r}.")
+        points, values = [np.zeros((0, space.rank))], [np.zeros(0)]
         upper, n_rays = 0.0, 0
         termination = Termination.CONVERGED
         most = min(MOST_RAYS, MOST_RAYS if budget.nodes is None else budget.nodes)
-        for part in dual.slices:
-            lines = distinct_lines(np.vstack([part.rows, walls]))
-            n_rays += count_rays(len(lines), p)
-            if n_rays > most:
-                termination = Termination.NODE_LIMIT
-                break
-            steepness = float(np.abs(part.alpha) @ ball.dual_norm(part.rows))
-            for directions, errors in iter_rays(lines):
+        if n_slice_rays(space) * (len(space.distinct) if space.has_free_bias else 1) > most:
+            termination = Termination.NODE_LIMIT
+        elif self._space is not space:
+            self._space, self._rays = space, list(_all_blocks(space, budget))
+        magnitude = dual.magnitude
+        if termination is Termination.CONVERGED:
+            for block, errors in self._rays:
                 if budget.time_is_up:
-                    termination = Termination.TIME_LIMIT
                     break
-                norms = ball.norm(directions)
-                both = np.vstack([directions, -directions]) / np.tile(norms, 2)[:, None]
-                eta = part.values(both)
-                # An error e moves the unit ray by 2 |e|, and |.| is at most the sum of moduli.
-                bounds = np.abs(eta) + np.tile(2.0 * errors / norms, 2) * steepness
+                eta = dual.values(block)
+                opposite = dual.values(-block)
+                bounds = np.maximum(np.abs(eta), np.abs(opposite)) + 2.0 * errors * magnitude
                 upper = max(upper, float(bounds.max(initial=0.0)))
-                best = np.argsort(-np.abs(eta), kind="stable")[:_KEPT]
-                best = best[np.abs(eta[best]) > min(level, 0.5 * upper)]
-                points.append(part.to_space(both[best]))
-                values.append(eta[best])
+                both, all_values = np.vstack([block, -block]), np.append(eta, opposite)
+                best = np.argsort(-np.abs(all_values), kind="stable")[:_MOST_LOCAL]
+                points.append(both[best])
+                values.append(all_values[best])
+                n_rays += 2 * len(block)
+        if budget.time_is_up and termination is Termination.CONVERGED:
+            self._space, termination = None, Termination.TIME_LIMIT
         if termination is not Termination.CONVERGED:
-            upper = float(np.max(dual.slice_bounds))
-        rounding = (3.0 * len(dual.alpha) + 8.0 * p + 64.0) * ROUNDOFF * 2.0 * dual.magnitude
+            upper = float(np.max(dual.slice_bounds, initial=0.0))
+        rounding = (4.0 * len(dual.alpha) + 8.0 * space.rank + 64.0) * ROUNDOFF * 2.0 * magnitude
+        found, reached = np.vstack(points), np.concatenate(values)
+        highest = np.argsort(-np.abs(reached), kind="stable")[:_MOST_LOCAL]
+        tops = climbed(dual, found[highest], np.where(reached[highest] < 0.0, -1.0, 1.0))
+        tops = np.vstack([tops, found[highest[:1]]])
         return report_from_points(
-            dual, upper + rounding, np.vstack(points), np.concatenate(values), level,
-            termination=termination, rays=2 * n_rays,
+            dual, upper + rounding, tops, dual.values(tops), level, termination=termination,
+            rays=n_rays,
         )  # fmt: skip
+
+
+def n_slice_rays(space: RowSpace) -> int:
+    """How many rays a slice has, up to sign, if no hyperplanes coincide."""
+    assert space.ball.fan is not None
+    p = space.n_penalized
+    return count_rays(len(space.distinct) + len(space.ball.fan.walls(p)), p)
+
+
+def _all_blocks(
+    space: RowSpace, budget: Budget
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Unit rays in row-space coordinates with bounds of their errors, block by block."""
+    assert space.ball.fan is not None
+    p = space.n_penalized
+    walls, inputs = space.ball.fan.walls(p), space.distinct[:, :p]
+    centres = inputs if space.has_free_bias else np.zeros((1, p))
+    for centre in centres:
+        for directions, errors in iter_rays(distinct_lines(np.vstack([inputs - centre, walls]))):
+            if budget.time_is_up:
+                return
+            norms = space.ball.norm(directions)
+            unit = directions / norms[:, None]
+            if space.has_free_bias:
+                unit = np.column_stack([unit, -(unit @ centre) / space.bias_scale])
+            # The ray is off by |e| / |w|, twice when scaled anew; the norm is at most the sum.
+            yield unit, errors / norms

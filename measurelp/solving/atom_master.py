@@ -17,7 +17,7 @@ from measurelp.solving.neurons import Matrix, Neurons, Training, Vector
 from measurelp.status import PointKind
 
 _SAME = 1e-9
-_BUSY = 1e-9
+_DUST, _BUSY = 1e-10, 1e-7  # relative masses: left out, and taken for none
 _IDLE_ROUNDS = 8
 _FIRST_PRICE, _MORE, _HIGHEST_PRICE = 10.0, 10.0, 1e9
 _MISSED = 1e-9
@@ -51,6 +51,7 @@ class AtomMaster:
     misses: bool = False
 
     name = "atoms"
+    most_new = 60
     is_proximal = False
 
     @property
@@ -80,79 +81,70 @@ class AtomMaster:
         training = self.training
         points = np.array(self.points).reshape(-1, training.rows.shape[1])
         features = training.features(points)
-        if not training.loss.is_hard_constraint:
-            solved = self._masses(features, target, lam, training.weight, time_limit)
-        else:
-            solved = self._interpolating_masses(features, target, time_limit)
-        if solved is None:
-            return None
-        masses, skip, dual = solved
-        if not all(np.isfinite(part).all() for part in solved):
-            return None
-        busy = np.abs(masses) > _BUSY * float(np.abs(masses).max(initial=0.0))
-        neurons = Neurons(points[busy] * np.abs(masses[busy])[:, None], np.sign(masses[busy]), skip)
-        self._drop_idle(busy, training.objective(neurons))
-        return Solved(neurons, dual, is_settled=not self.misses, is_stationary=True)
-
-    def _interpolating_masses(
-        self, features: Matrix, target: Vector, time_limit: float | None
-    ) -> tuple[Vector, Vector, Vector] | None:
-        """The absolute loss at a price, which rises while targets are missed."""
-        training = self.training
-        if self.price == 0.0:
-            self.price = _FIRST_PRICE / (float(np.abs(features).max(initial=0.0)) or 1.0)
-        elif self.misses and len(self.points) == self.solved_points and self.price < _HIGHEST_PRICE:
-            self.price *= _MORE
-        self.solved_points = len(self.points)
-        weight = np.full(len(target), self.price)
-        solved = self._masses(features, target, 1.0, weight, time_limit, absolute=True)
-        if solved is not None:
-            missed = features @ solved[0] + training.skip_columns @ solved[1] - target
-            size = float(np.abs(target).max(initial=0.0))
-            self.misses = (
-                bool(np.abs(missed).max() > _MISSED * size) and self.price < _HIGHEST_PRICE
-            )
-        return solved
-
-    def _masses(
-        self,
-        features: Matrix,
-        target: Vector,
-        lam: float,
-        weight: Vector | None,
-        time_limit: float | None,
-        *,
-        absolute: bool = False,
-    ) -> tuple[Vector, Vector, Vector] | None:
-        """Masses, skip coefficients and dual vector over given features."""
-        training = self.training
+        again = len(points) == self.solved_points
+        loss, weight, is_hard = training.loss, training.weight, training.loss.is_hard_constraint
+        if is_hard:
+            self._set_price(features, again)
+            loss, weight = Absolute(), np.full(len(target), self.price)
         program, lift = feature_program(
-            features, training.skip_columns, y=target, lam=lam,
-            loss=Absolute() if absolute else training.loss, weight=weight,
+            features, training.skip_columns, y=target, lam=1.0 if is_hard else lam, loss=loss,
+            weight=weight,
         )  # fmt: skip
-        report = self._backend_for(program).solve(
-            program, tolerance=self.tolerance, time_limit=time_limit
-        )
-        dual = lift.dual(report)
+        dual = None
+        if self.backend is None and program.is_linear:
+            # Dual vectors of an interior point are central and so worth pricing; vertices are sparse.
+            report = ClarabelBackend().solve(
+                program, tolerance=self.tolerance, time_limit=time_limit
+            )
+            dual = lift.dual(report)
+            if again or dual is None or not np.isfinite(dual).all() or report.x is None:
+                report = HighsBackend().solve(
+                    program, tolerance=self.tolerance, time_limit=time_limit
+                )
+        else:
+            report = self._checked_backend(program).solve(
+                program, tolerance=self.tolerance, time_limit=time_limit
+            )
+        dual = lift.dual(report) if dual is None else dual
         usable = report.kind in (PointKind.OPTIMAL, PointKind.APPROXIMATE)
         if not usable or report.x is None or dual is None:
             return None
         masses, skip = lift.masses(report.x), lift.skip(report.x)
-        refined = None
-        if training.loss.is_smooth and not absolute:
-            refined = _refined(lift, training.loss, target, lam, weight, masses, skip)
-        return (masses, skip, dual) if refined is None else refined
+        if loss.is_smooth:
+            masses, skip, dual = _refined(lift, loss, target, lam, weight, masses, skip) or (
+                masses, skip, dual
+            )  # fmt: skip
+        if not all(np.isfinite(part).all() for part in (masses, skip, dual)):
+            return None
+        largest = float(np.abs(masses).max(initial=0.0))
+        used = np.abs(masses) > _DUST * largest
+        neurons = Neurons(points[used] * np.abs(masses[used])[:, None], np.sign(masses[used]), skip)
+        if is_hard:
+            missed = np.abs(training.fit(neurons) - target).max()
+            size = float(np.abs(target).max(initial=0.0))
+            self.misses = bool(missed > _MISSED * size) and self.price < _HIGHEST_PRICE
+        self._drop_idle(np.abs(masses) > _BUSY * largest, training.objective(neurons))
+        self.solved_points = len(self.points)
+        is_settled = not self.misses and (again or not program.is_linear)
+        return Solved(neurons, dual, is_settled=is_settled, is_stationary=True)
 
-    def _backend_for(self, program: ConeProgram) -> Backend:
-        """The simplex method for linear programs, whose vertices are sparse."""
-        if self.backend is not None:
-            if not self.backend.supports(program):
-                raise InvalidProblem(
-                    f"backend: {self.backend.name} does not take the cones of the "
-                    f'{self.training.loss.name} loss; use "clarabel" or leave it out.'
-                )
-            return self.backend
-        return HighsBackend() if program.is_linear else ClarabelBackend()
+    def _set_price(self, features: Matrix, again: bool) -> None:
+        """The price of a misfit, which rises where targets stay missed."""
+        if self.price == 0.0:
+            self.price = _FIRST_PRICE / (float(np.abs(features).max(initial=0.0)) or 1.0)
+        elif self.misses and again and self.price < _HIGHEST_PRICE:
+            self.price *= _MORE
+
+    def _checked_backend(self, program: ConeProgram) -> Backend:
+        """The backend that was named, or the one for quadratic and cone programs."""
+        if self.backend is None:
+            return ClarabelBackend()
+        if not self.backend.supports(program):
+            raise InvalidProblem(
+                f"backend: {self.backend.name} does not take the cones of the "
+                f'{self.training.loss.name} loss; use "clarabel" or leave it out.'
+            )
+        return self.backend
 
     def _drop_idle(self, busy: NDArray[np.bool_], objective: float) -> None:
         """Take directions out of play that had no mass for rounds in which the objective fell."""

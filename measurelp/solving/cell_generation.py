@@ -47,7 +47,6 @@ from measurelp.solving.sliding_master import SlidingMaster
 from measurelp.solving.solution import Solution
 from measurelp.status import Scope, Termination, Verdict
 
-_MOST_NEW_CELLS = 15
 # Where the oracle is dear, ascent is tried harder before it: penalised coordinates and rows.
 _DEAR = ((5, 0), (4, 5000))
 _SEED = 20260101
@@ -326,7 +325,7 @@ class CellGeneration:
                 self.bound, self.proof = value, (alpha, report)
         if relative(self.best_value - self.bound, self.best_value, self.bound) <= self.tol_gap:
             return Termination.CONVERGED
-        if self._add_cells(report.peaks, report.peak_values, most=2 * _MOST_NEW_CELLS):
+        if self._add_cells(report.peaks, report.peak_values, most=2 * self.master.most_new):
             return None
         if self.interrupts.requested:
             return Termination.INTERRUPTED
@@ -347,10 +346,10 @@ class CellGeneration:
         began = time.perf_counter()
         dual = DualFunction(self.problem, self.space, alpha)
         peaks, values = priced_peaks(
-            dual, starts, level=level, rng=self.rng, n_most=4 * _MOST_NEW_CELLS,
+            dual, starts, level=level, rng=self.rng, n_most=4 * self.master.most_new,
             thoroughly=thoroughly,
         )  # fmt: skip
-        added = self._add_cells(peaks, values, most=_MOST_NEW_CELLS)
+        added = self._add_cells(peaks, values, most=self.master.most_new)
         self.pricing_seconds += time.perf_counter() - began
         return added
 

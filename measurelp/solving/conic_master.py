@@ -42,6 +42,7 @@ class ConicMaster:
     cells: list[_WorkingCell] = field(default_factory=list)
 
     name = "conic"
+    most_new = 15
     is_proximal = True
 
     def __post_init__(self) -> None:

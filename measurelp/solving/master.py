@@ -50,6 +50,11 @@ class Master(Protocol):
         ...
 
     @property
+    def most_new(self) -> int:
+        """How many new cells or directions a round are worth what they cost."""
+        ...
+
+    @property
     def n_cells(self) -> int:
         """How many cells, or neurons and directions, are in play."""
         ...

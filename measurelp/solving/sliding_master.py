@@ -42,6 +42,7 @@ class SlidingMaster:
     failures: float = 0.0
 
     name = "sliding"
+    most_new = 15
     is_proximal = True
 
     def __post_init__(self) -> None:
