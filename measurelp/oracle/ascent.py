@@ -23,9 +23,8 @@ def climbed(
     """Where climbing sign * eta from given coordinates (k, r) ends, in coordinates of unit norm.
 
     With a ball of flat faces these are rays (see ``_ray_ascent_kernels``).  The sign is that of
-    eta at the start unless ``signs`` (k,) are given.  Starts without a
-    penalised part are dropped.  With a free bias, the linear part and the place of the kink
-    are improved in turn.  Nobody climbs more than ``steps`` steps.
+    eta at the start unless ``signs`` (k,) are given.  Starts without a penalised part are
+    dropped.  With a free bias, the linear part and the place of the kink are improved in turn.  Nobody climbs more than ``steps`` steps.
     """
     norms = dual.space.norms(coordinates)
     usable = norms > 0.0
@@ -74,12 +73,11 @@ def _climbed_in_turn(
     function for a fixed u, which is then made that of F(w), and at the end u and w are improved
     together on the face that the weight lies on.
     """
-    rows, alpha = dual.merged
-    if len(points) == 0 or len(alpha) == 0:
+    if len(points) == 0 or len(dual.merged[1]) == 0:
         return points
     if not dual.space.has_free_bias:
-        points = np.ascontiguousarray(points)
-        climb_outputs(rows, alpha, points, min(steps, _STEPS))
+        points, part = np.ascontiguousarray(points), dual.slice(0)
+        climb_outputs(part.rows, part.alpha, points, min(steps, _STEPS))
         return points
     for _ in range(_TURNS):
         values = dual.values(points)

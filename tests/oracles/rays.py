@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from fractions import Fraction
 
+import cvxpy as cp
 import numpy as np
 
 
@@ -82,3 +83,32 @@ def exact_supremum(rows: np.ndarray, alpha: np.ndarray, ball: str) -> Fraction:
                 total += factor * inner
         best = max(best, abs(total))
     return best
+
+
+def dictionary(X: np.ndarray, ball: str, bias: str) -> np.ndarray:
+    """All hidden weights of norm 1 that can be needed; with a free bias one slice a data point."""
+    if bias == "none":
+        return np.array([[float(v) for v in ray] for ray in exact_rays(X, ball)])
+    if bias == "penalized":
+        lifted = np.hstack([X, np.ones((len(X), 1))])
+        return np.array([[float(v) for v in ray] for ray in exact_rays(lifted, ball)])
+    atoms = []
+    for centre in np.unique(X, axis=0):
+        for ray in exact_rays(X - centre, ball):
+            w = np.array([float(v) for v in ray])
+            atoms.append([*w, -float(w @ centre)])
+    return np.array(atoms)
+
+
+def program_over_atoms(features, skip, *, lam=1.0, loss=None, y=None) -> float:
+    """min loss(fit) + lam |z|_1 over masses z and skip coefficients, or |z|_1 with fit = y."""
+    z = cp.Variable(features.shape[1])
+    fit = features @ z
+    if skip.shape[1]:
+        fit = fit + skip @ cp.Variable(skip.shape[1])
+    if loss is None:
+        problem = cp.Problem(cp.Minimize(cp.norm1(z)), [fit == y])
+    else:
+        problem = cp.Problem(cp.Minimize(loss(fit) + lam * cp.norm1(z)))
+    problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
+    return float(problem.value)
