@@ -185,7 +185,11 @@ def test_oracles_of_the_other_kind_of_ball_are_refused():
     for name in ("fans", "rays"):
         with pytest.raises(mlp.InvalidProblem, match="no rays"):
             choose_oracle(name, round_)
-    assert choose_oracle(None, flat)[0].name == "fans"
+    assert choose_oracle(None, flat)[0].name == "rays"
+    many = mlp.MeasureProblem(np.random.default_rng(0).standard_normal((400, 4)), np.ones(400),
+                              lam=1.0, ball=L1Ball())  # fmt: skip
+    assert choose_oracle(None, row_space(many))[0].name == "fans"
+    assert choose_oracle("branch_and_bound", flat)[0].name == "fans"
 
 
 def test_too_many_rays_are_refused():
