@@ -185,8 +185,8 @@ def _decided(found: Examination, solution: Solved, max_work: float) -> tuple[boo
     higher = [peak.height for peak in found.idle if peak.height > 1.0 + found.error]
     if known and higher:
         return False, (
-            "the vector that is stationary at the atoms exceeds the limit elsewhere "
-            f"(|eta| = {max(higher):.6g}), so the limit of the dual vectors touches it at a point without mass"
+            f"the vector that is stationary at the atoms exceeds the limit (|eta| = {max(higher):.6g}), so "
+            "in the limit |eta| reaches it at a further point, or falls not strictly from a wall"
         )
     if found.polytope.dimension or not known:
         among = uniqueness(solution, max_work=max_work)

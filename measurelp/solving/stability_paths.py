@@ -84,12 +84,16 @@ class StabilityPath:
 
     @property
     def settled(self) -> tuple[StabilityStep, ...]:
-        """The steps from which on number and signs are those of the limit."""
+        """The steps from which on number and signs are those of the limit.
+
+        Steps of which that is unknown are left out.
+        """
         kept: list[StabilityStep] = []
         for step in reversed(self.steps):
-            if step.same_atoms is not True:
+            if step.same_atoms is False:
                 break
-            kept.insert(0, step)
+            if step.same_atoms:
+                kept.insert(0, step)
         return tuple(kept)
 
     @property
