@@ -179,7 +179,7 @@ def test_what_is_proved_about_the_limit_is_seen_on_the_way(part):
                 rate = path.rate(name)
                 if rate.n_points >= 3:
                     assert rate.slope > slope - 0.2, (seed, name, rate)
-    assert proved >= 5
+    assert proved >= 3
 
 
 def test_scaled_targets_scale_everything():
