@@ -47,28 +47,28 @@ def command(*, file: str, as_json: bool) -> None:
     raise SystemExit(int(code))
 
 
-def _facts(proved: checker.Statement | None, reason: str | None) -> dict[str, Any]:
+def _facts(proved: dict[str, Any] | None, reason: str | None) -> dict[str, Any]:
     """The fields of the JSON; bounds are doubles on the safe side."""
     if proved is None:
         return {"proved": False, "reason": reason}
-    above, problem = checker.above, proved.problem
+    problem = proved["problem"]
     return {
         "proved": True,
         "reason": None,
         "problem": {
-            "n": len(problem.X),
-            "d": len(problem.X[0]),
-            "loss": problem.loss,
-            "bias": problem.bias,
-            "skip": problem.skip,
-            "lam": None if problem.lam is None else float(problem.lam),
+            "n": len(problem["X"][1]),
+            "d": len(problem["X"][1][0]),
+            "loss": problem["loss"],
+            "parameter": checker.above(checker.fraction(problem["parameter"])),
+            "bias": problem["bias"],
+            "skip": problem["skip"],
+            "lam": checker.above(checker.fraction(problem["lam"])),
         },
-        "neurons": proved.neurons,
-        "primal_value": above(proved.primal),
-        "dual_value": checker.below(proved.dual),
-        "gap": above(proved.gap),
-        "misfit": None if proved.misfit is None else above(proved.misfit),
-        "data_sha256": problem.data_sha256,
-        "statement_sha256": proved.statement_sha256,
-        "records": proved.records,
+        "neurons": proved["neurons"],
+        "primal_value": checker.above(proved["primal"]),
+        "dual_value": -checker.above(-proved["dual"]),
+        "gap": checker.above(proved["gap"]),
+        "misfit": checker.above(proved["misfit"]),
+        "data_sha256": proved["data_sha256"],
+        "statement_sha256": proved["statement_sha256"],
     }

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 def plot_cover(path: str | os.PathLike[str], *, ax: Axes | None = None) -> Axes:
     r"""The cones of a proof file, coloured by how often they were split.
 
-    On each cone of the cover :math:`|\eta|\le\lambda` is proved in exact arithmetic; cones are
-    small where the level is nearly reached while many rows change sides.  Half of weight space
-    is split, each cone together with its opposite, and both are drawn, with the neurons' directions.
+    On each cone of the cover :math:`\eta\le\lambda` is proved in exact arithmetic; cones are
+    small where the level is nearly reached while many rows change sides.  The neurons' directions
+    are drawn too.  (The cover by which :math:`-\eta\le\lambda` is proved is another one.)
 
     Parameters
     ----------
@@ -88,43 +88,41 @@ def cover_of_proof(path: str | os.PathLike[str]) -> ProofCover:
     """The cones of a proof's cover by cones; see :func:`plot_cover` for what is refused."""
     try:
         document = checker.read(path)
-        stated = checker.problem_of(document["problem"])
-        a_unit, alpha = document["dual"]
-        rows, centres, _, _ = checker.supremum_of(
-            stated, a_unit, tuple(alpha), document["coordinates"]
-        )
-        covers: Any = document["covers"]
-    except (checker.Unreadable, checker.Rejected, KeyError, TypeError, ValueError) as error:
+        checker.shaped(document, checker.SHAPE, "document")
+        problem, covers = document["problem"], document["covers"]
+        parts = (document[key] for key in ("dual", "basis", "rows"))
+        functions, limit = checker.functions_of(problem, *parts)
+    except (checker.Unreadable, checker.Rejected) as error:
         raise InvalidProblem(f"{path}: is not a proof that can be read ({error}).") from None
-    if stated.bias == "free" or len(covers) != 1 or not isinstance(covers[0], list):
+    if problem["bias"] == "free" or len(covers) != 1 or covers[0]["kind"] != "cones":
         raise InvalidProblem(
             f"{path}: its cover is not one of cones of all of weight space, so it cannot be drawn; "
             'covers by cones belong to few dimensions and bias "none" or "penalized".'
         )
-    p = len(centres[0])
+    p = len(functions[0].linear)
     if p not in (2, 3):
         raise InvalidProblem(f"{path}: covers are drawn for rank 2 and 3, this one has rank {p}.")
+    tree = checker.Cones(functions[0], 1, limit)
     found: list[list[list[float]]] = []
     depths: list[int] = []
-    records = iter(covers[0])
-    for orthant in checker.orthants(checker.part_of(rows, centres[0])):
-        stack = [orthant]
-        while stack:
-            cone = stack.pop()
-            while cone.open:
-                record = tuple(next(records))
-                if record[0] == checker.SPLIT:
-                    stack += checker.split(cone, record)
-                    break
-                cone = cone._replace(open=cone.open - {record[0]})
-            if not cone.open:
-                unit = [_unit(generator) for generator in cone.generators]
-                found += [unit, [[-c for c in g] for g in unit]]
-                depths += [cone.depth, cone.depth]
+    records = iter(covers[0]["plus"])
+    try:
+        for root in tree.roots():
+            stack = [(root, 0)]
+            while stack:
+                cone, depth = stack.pop()
+                children = tree.step(cone, *next(records, [-1]))
+                stack += [(child, depth + 1) for child in children]
+                if not children:
+                    found.append([_unit(generator) for generator in cone.generators])
+                    depths.append(depth)
+    except checker.Rejected as error:
+        raise InvalidProblem(f"{path}: its cover cannot be drawn ({error}).") from None
     atoms, masses = _neurons(document)
-    letter = "w" if document["coordinates"] is None else "u"
-    names = tuple(f"{letter}{j + 1}" for j in range(p))
-    if letter == "w" and stated.bias == "penalized":
+    unit, basis = document["basis"]
+    given = all(c == unit * (i == j) for i, row in enumerate(basis) for j, c in enumerate(row))
+    names = tuple(f"{'w' if given else 'u'}{j + 1}" for j in range(p))
+    if given and problem["bias"] == "penalized":
         names = (*names[:-1], "b")
     return ProofCover(np.array(found), np.array(depths), atoms, masses, names)
 
@@ -133,9 +131,7 @@ def _neurons(document: dict[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.
     """Unit directions of the file's neurons in the cover's coordinates, and their masses."""
     network = document["network"]
     hidden, output = (_doubles(network[key]) for key in ("hidden", "output"))
-    hidden = hidden.reshape(len(output), -1)
-    if document["coordinates"] is not None:
-        hidden = hidden @ _doubles(document["coordinates"]["basis"])
+    hidden = hidden.reshape(len(output), -1) @ _doubles(document["basis"])
     length = np.linalg.norm(hidden, axis=1)
     alive = length > 0.0
     return hidden[alive] / length[alive, None], (output * length)[alive]
@@ -148,7 +144,7 @@ def _doubles(entry: list[Any]) -> NDArray[np.float64]:
     return np.array(flat).reshape(np.array(numerators, dtype=object).shape)
 
 
-def _unit(generator: tuple[int, ...]) -> list[float]:
+def _unit(generator: list[int]) -> list[float]:
     """An integer vector of any size, scaled to length 1."""
     largest = max(map(abs, generator))
     short = np.array([c / largest for c in generator])

@@ -15,17 +15,17 @@ import numpy as np
 
 import measurelp.check_proof as checker
 from measurelp.certificate import Certificate
-from measurelp.check_proof import Ball, Part, signs_of
 from measurelp.errors import BudgetExceeded, InvalidFile, InvalidProblem
 from measurelp.network import ReluNetwork, measure_from_network
-from measurelp.problem import Interpolation, MeasureProblem, Squared, row_space
-from measurelp.proof.cover import record_cover
-from measurelp.proof.exact import exact_dual, rationals
+from measurelp.problem import MeasureProblem, row_space
+from measurelp.proof.cones import record_cones
+from measurelp.proof.exact import exact_dual, rationals, shortened
+from measurelp.proof.records import Records
 from measurelp.proof.signs import record_signs
 from measurelp.status import Verdict
 
 DEFAULT_RECORDS = 400_000
-_MANY_ORTHANTS, _FEW_LINES = 7, 100  # where signs took fewer records than cones
+_MANY_ORTHANTS, _FEW_LINES = 5, 250  # where signs took fewer records than cones
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Proof:
         Lower bound of every network's objective.
     gap : float
         What the first is proved to exceed the second by, at most.
-    misfit : float or None
-        For interpolation, by how much the network may miss a target.
+    misfit : float
+        By how much the network misses a target, at most.
     data_sha256, statement_sha256 : str
         Digests of the data, and of problem, network and claim; ``measurelp check`` prints them.
     records, size : int
@@ -53,7 +53,7 @@ class Proof:
     primal_value: float
     dual_value: float
     gap: float
-    misfit: float | None
+    misfit: float
     data_sha256: str
     statement_sha256: str
     records: int
@@ -119,11 +119,12 @@ def write_proof(
         raise InvalidProblem(f"the proof does not hold in exact arithmetic: {error}.") from None
     _write(target, text + "\n", path)
     return Proof(
-        path=Path(path), primal_value=checker.above(stated.primal),
-        dual_value=checker.below(stated.dual), gap=checker.above(stated.gap),
-        misfit=None if stated.misfit is None else checker.above(stated.misfit),
-        data_sha256=stated.problem.data_sha256, statement_sha256=stated.statement_sha256,
-        records=stated.records, size=len(text) + 1,
+        path=Path(path), primal_value=checker.above(stated["primal"]),
+        dual_value=-checker.above(-stated["dual"]), gap=checker.above(stated["gap"]),
+        misfit=checker.above(stated["misfit"]),
+        data_sha256=stated["data_sha256"], statement_sha256=stated["statement_sha256"],
+        records=sum(len(c["plus"]) + len(c["minus"]) for c in document["covers"]),
+        size=len(text) + 1,
     )  # fmt: skip
 
 
@@ -136,22 +137,24 @@ def proof_document(
             f"the verdict is {certificate.verdict.name}: there is nothing to prove exactly."
         )
     measure_from_network(network, problem)  # refuse what is no candidate, in its words
-    known = isinstance(problem.loss, (Squared, Interpolation)) and problem.y.ndim == 1
-    known = known and not problem.is_weighted
+    losses = checker.losses(Fraction(0))
+    known = problem.loss.name in losses and not problem.is_vector and not problem.is_weighted
     if not known or problem.ball.name != "l2" or problem.activation.name != "relu":
         raise InvalidProblem(
-            "problem: exact proofs are for the squared loss and interpolation with one output, "
+            f"problem: exact proofs are for the losses {', '.join(losses)} with one output, "
             "no sample weights, the l2 ball and the ReLU."
         )
     hidden = network.hidden_weights
     if problem.has_bias:
         hidden = np.column_stack([hidden, network.hidden_bias])
     linear = np.zeros(problem.d) if network.skip is None else network.skip.linear.reshape(-1)
+    parameter = getattr(problem.loss, "tau", getattr(problem.loss, "delta", 0.0))
     problem_entry = {
         "loss": problem.loss.name,
+        "parameter": rationals(np.array(parameter)),
         "bias": problem.bias,
         "skip": problem.skip,
-        "lam": None if problem.loss.is_hard_constraint else rationals(np.array(problem.lam)),
+        "lam": rationals(np.array(problem.lam)),
         "X": rationals(problem.X),
         "y": rationals(problem.y),
     }
@@ -160,46 +163,48 @@ def proof_document(
         "output": rationals(network.output_weights.reshape(-1)),
         "skip": rationals(np.append(linear, network.output_bias)),
     }
-    a_unit, alpha = exact_dual(problem, certificate.dual * _factor(problem, certificate))
-    coordinates = _coordinates(problem)
-    stated = checker.problem_of(problem_entry)
-    _, primal, misfit = checker.bounds_of_network(stated, network_entry)
-    gap = primal - checker.bound_of_dual(stated, a_unit, tuple(alpha))
-    claim = {
-        "gap": _rounded_up(gap),
-        "misfit": _rounded_up(misfit) if problem.loss.is_hard_constraint else None,
-    }
-    rows, centres, ball, radius = checker.supremum_of(stated, a_unit, tuple(alpha), coordinates)
+    dual = list(exact_dual(problem, certificate.dual * _factor(problem, certificate)))
+    basis, rows = _coordinates(problem)
+    primal, misfit = checker.primal_of(problem_entry, network_entry)
+    try:
+        gap = primal - checker.dual_of(problem_entry, dual)
+        functions, limit = checker.functions_of(problem_entry, dual, basis, rows)
+    except checker.Rejected as error:
+        raise InvalidProblem(f"the dual vector cannot be made exact: {error}.") from None
+    claim = {"gap": _rounded_up(gap), "misfit": _rounded_up(misfit)}
     covers: list[Any] = []
     left = max_records
-    for centre in centres:
-        covers.append(_cover(checker.part_of(rows, centre), ball, radius, most=left))
-        left -= _length(covers[-1])
+    for function in functions:
+        covers.append(_cover(function, limit, most=left))
+        left -= len(covers[-1]["plus"]) + len(covers[-1]["minus"])
     return {
         "format": "measurelp-proof",
-        "version": 1,
+        "version": 2,
         "problem": problem_entry,
         "network": network_entry,
         "claim": claim,
         "statement_sha256": checker.digest_of([problem_entry, network_entry, claim]),
-        "dual": [a_unit, alpha],
-        "coordinates": coordinates,
+        "dual": dual,
+        "basis": basis,
+        "rows": rows,
         "covers": covers,
     }
 
 
-def _cover(part: Part, ball: Ball, radius: Fraction, *, most: int) -> Any:
+def _cover(function: checker.Function, limit: int, *, most: int) -> dict[str, Any]:
     """A cover by cones or, for many coordinates and few rows, by signs."""
-    p = len(part.linear)
-    if p < _MANY_ORTHANTS and not (p == _MANY_ORTHANTS - 1 and len(part.lines) <= _FEW_LINES):
-        return record_cover(part, ball, radius, most=most)
-    plus = record_signs(*signs_of(part, ball, 1), most=most)
-    minus = record_signs(*signs_of(part, ball, -1), most=most - len(plus))
-    return {"plus": plus, "minus": minus}
-
-
-def _length(cover: Any) -> int:
-    return len(cover) if isinstance(cover, list) else sum(map(len, cover.values()))
+    few = len(function.lines) <= _FEW_LINES
+    by_signs = len(function.linear) >= _MANY_ORTHANTS and few
+    sides: dict[str, Any] = {}
+    for side, sign in (("plus", 1), ("minus", -1)):
+        records = Records(most)
+        if by_signs:
+            record_signs(checker.Signs(function, sign, limit), records)
+        else:
+            record_cones(checker.Cones(function, sign, limit), records)
+        sides[side] = list(records)
+        most -= len(records)
+    return {"kind": "signs" if by_signs else "cones", **sides}
 
 
 def _factor(problem: MeasureProblem, certificate: Certificate) -> float:
@@ -207,16 +212,17 @@ def _factor(problem: MeasureProblem, certificate: Certificate) -> float:
     upper, tol = certificate.sup[1], certificate.tol_gap
     room = max(0.5 * (tol - certificate.relative_gap), 0.05 * tol)
     largest = problem.lam * (1.0 - room) / upper if upper > 0.0 else 1.0
-    return problem.loss.best_scale(certificate.dual, problem.y, largest)
+    return problem.best_scale(certificate.dual, largest)
 
 
-def _coordinates(problem: MeasureProblem) -> dict[str, Any] | None:
-    """Coordinates of the row space where the data do not have full rank."""
+def _coordinates(problem: MeasureProblem) -> tuple[Any, Any]:
+    """A basis of the row space, and rows in it; the axes where the data have full rank."""
     space = row_space(problem)
     p = space.n_penalized
-    if p == space.basis.shape[0]:
-        return None
-    return {"basis": rationals(space.basis), "rows": rationals(space.rows[:, :p])}
+    if p < space.basis.shape[0]:
+        return rationals(space.basis), rationals(shortened(space.rows[:, :p]))
+    rows = problem.lifted[:, : problem.n_penalized]
+    return rationals(np.eye(p)), rationals(shortened(rows))
 
 
 def _rounded_up(value: Fraction) -> list[int]:

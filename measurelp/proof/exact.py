@@ -14,7 +14,9 @@ from scipy.linalg import qr
 from measurelp.errors import InvalidProblem
 from measurelp.problem import MeasureProblem
 
-_SPARE_BITS = 80  # of alpha's denominator: vectors y of a cover are multiples of its inverse
+_ALPHA_BITS, _SPARE_BITS = 50, 60  # of alpha's entries, and of the finest unit they are in
+_ROW_BITS = 40  # of coordinates
+_INSIDE = 1.0 - 2.0**-40  # alpha is taken so far into the domain of the dual objective
 _FARTHEST = 1e-6  # that an entry is moved, in units of the largest
 
 Rationals = list[Any]  # [denominator, nested lists of numerators]
@@ -29,20 +31,20 @@ def rationals(array: NDArray[np.float64]) -> Rationals:
     return [denominator, flat.reshape(np.shape(array)).tolist()]
 
 
-def rounded(array: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
-    """An array rounded to multiples of 2^-bits of its largest entry's binade."""
-    largest = float(np.max(np.abs(array), initial=0.0))
-    if largest == 0.0:
-        return array
-    unit = 2.0 ** (math.frexp(largest)[1] - bits)
-    return np.asarray(np.round(array / unit) * unit)
+def shortened(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows rounded to some bits of their largest entry's binade."""
+    exponents = np.frexp(np.abs(rows).max(axis=1, initial=0.0))[1][:, None]
+    return np.asarray(
+        np.ldexp(np.round(np.ldexp(rows, _ROW_BITS - exponents)), exponents - _ROW_BITS)
+    )
 
 
 def exact_dual(problem: MeasureProblem, alpha: NDArray[np.float64]) -> tuple[int, list[int]]:
     r"""Alpha, moved by little, such that :math:`\langle\alpha, c\rangle = 0` for the skip's columns.
 
     All entries but those of a few well chosen rows (as many as the columns have rank) keep
-    their values, rounded to 50 bits; those rows take up the rest.
+    their values, cut off after some bits; those rows, which are inside the domain of the dual
+    objective if possible, take up the rest.
 
     Returns
     -------
@@ -54,7 +56,12 @@ def exact_dual(problem: MeasureProblem, alpha: NDArray[np.float64]) -> tuple[int
     InvalidProblem
         If alpha is far from orthogonal to the columns as they are exactly.
     """
-    unit, numerators = rationals(rounded(alpha, 50))
+    low, high = problem.loss.dual_domain(problem.y)
+    if np.isfinite(low).any() or np.isfinite(high).any():
+        alpha = alpha * _INSIDE
+    exponent = int(np.frexp(np.abs(alpha).max(initial=0.0))[1]) - _ALPHA_BITS
+    alpha = np.ldexp(np.trunc(np.ldexp(alpha, -exponent)), exponent)
+    unit, numerators = rationals(alpha)
     spare = max(0, _SPARE_BITS - max((abs(a).bit_length() for a in numerators), default=0))
     unit, numerators = unit << spare, [a << spare for a in numerators]
     columns = problem.skip_columns
@@ -62,7 +69,9 @@ def exact_dual(problem: MeasureProblem, alpha: NDArray[np.float64]) -> tuple[int
         return unit, numerators
     entries = rationals(columns)[1]
     scale = np.linalg.norm(columns, axis=0)
-    _, order = qr((columns / np.where(scale > 0.0, scale, 1.0)).T, mode="r", pivoting=True)
+    inside = np.minimum(1.0, np.minimum(alpha - low, high - alpha)) + 1e-6
+    weighted = inside[:, None] * columns / np.where(scale > 0.0, scale, 1.0)
+    _, order = qr(weighted.T, mode="r", pivoting=True)
     rows, pivots = _independent(entries, [int(i) for i in order])
     # Solve sum over the chosen rows of step * row = residual, in the pivot columns.
     residual = [sum(a * row[c] for a, row in zip(numerators, entries, strict=True)) for c in pivots]

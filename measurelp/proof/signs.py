@@ -1,147 +1,209 @@
 """Covers of weight space by the signs of rows: for many coordinates and few rows.
 
-The tree is that of :mod:`measurelp.check_proof`: a lemma F(w) <= constant + <y, w> narrows the
-cap in which F can exceed the limit, and with it the bounds of all rows; where that closes
-nothing, the sign of a convex row is branched on.  Floating point proposes, in units of the
-limit; the checker's own functions decide.
+The tree is :class:`measurelp.check_proof.Signs`: a lemma F(u) <= constant + <y, u> narrows the
+cap in which F can exceed the limit, and with it the bounds of all rows; the signs that were
+branched on narrow them further; where that closes nothing, the sign of a convex row is branched
+on.  Floating point proposes, in units of the limit; the checker's own steps decide.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from measurelp.check_proof import FINE, SPLIT, Ends, Signs, halves, lemma, tightened
+from measurelp.check_proof import ONE, Bounds, Signs, dot
 from measurelp.errors import BudgetExceeded
 from measurelp.oracle._kernels import min_norm_point
+from measurelp.proof.records import Array, Records
 
-Record = list[int]
-Array = NDArray[np.float64]
+_TURNS = 8  # lemmas of one node
+_GAIN = 0.85  # as long as the chords' loss shrinks by this factor
+_SWEEPS = 4  # over the multipliers of a narrowing
+_STEP = 1.2  # of the least point along a coordinate there; a little more goes faster
+_WORTH = 0.8  # a row is narrowed if its chord's loss shrinks by this factor,
+_SHARE = 1e-3  # unless it is less than this share of the mean loss
+_NARROW_BITS = 12  # of multipliers of a narrowing
 
-_TURNS = 12  # lemmas of one node
-_GAIN = 0.95  # as long as the chords' loss shrinks by this factor
+Walls = list[tuple[int, int]]  # rows that were branched on, and their signs
 
 
-def record_signs(problem: Signs, root: Ends, *, most: int) -> list[Record]:
-    """The records of one tree, in preorder.
-
-    Raises
-    ------
-    BudgetExceeded
-        If more than ``most`` are needed, or a node cannot be closed.
-    """
-    search = _Search(problem)
-    records: list[Record] = []
-    stack = [root]
+def record_signs(tree: Signs, records: Records) -> None:
+    """Append the records of one tree, in preorder; see :class:`Records`."""
+    search = _Search(tree)
+    stack: list[tuple[Bounds, Walls]] = [(root, []) for root in tree.roots()]
     while stack:
-        node: Ends | None = stack.pop()
-        index, loss, turn = -1, math.inf, 0
-        while node is not None:
-            if len(records) >= most:
-                raise BudgetExceeded(
-                    f"the exact proof needs more than {most} records; allow more of them or a "
-                    "larger gap."
-                )
-            record, new_loss = search.proposal(node)
-            if index >= 0 and (turn >= _TURNS or new_loss > _GAIN * loss):
-                records.append([SPLIT, index])
-                stack += reversed(halves(node, index))
-                break
-            loss, turn = new_loss, turn + 1
-            records.append(record)
-            node = tightened(problem, node, *lemma(problem, node, tuple(record)))
-            index = -1 if node is None else search.branching_row(node)
-            if node is not None and index < 0 and turn > 2 * _TURNS:
-                raise BudgetExceeded(
-                    "the exact proof does not close: the dual function exceeds its limit or comes "
-                    "too near it; ask for a larger gap."
-                )
-    return records
+        node, walls = stack.pop()
+        found = _narrowed(search, node, walls, records)
+        if found is None:
+            continue
+        index = search.branching_row(found)
+        records.append([0, index])
+        second, first = tree.step(found, 0, index)
+        stack += [(second, [*walls, (index, -1)]), (first, [*walls, (index, 1)])]
+
+
+def _narrowed(search: _Search, node: Bounds, walls: Walls, records: Records) -> Bounds | None:
+    """Lemmas and narrowings as long as they gain much; None if they close the node."""
+    for turn in range(3 * _TURNS):
+        before = search.losses(*search.ends(node)).sum()
+        left = _taken(search, node, search.lemma(node, walls), records)
+        if left is None:
+            return None
+        node = left
+        if search.losses(*search.ends(node)).sum() > _GAIN * before:
+            for record in list(search.narrowings(node, walls)):
+                left = _taken(search, node, record, records)
+                if left is None:
+                    return None
+                node = left
+        gains = search.losses(*search.ends(node)).sum() <= _GAIN * before
+        if not (gains and turn < _TURNS) and search.branching_row(node) >= 0:
+            return node
+    raise BudgetExceeded(
+        "the exact proof does not close: the dual function exceeds its limit or comes too near it; "
+        "ask for a larger gap."
+    )
+
+
+def _taken(search: _Search, node: Bounds, record: list[int], records: Records) -> Bounds | None:
+    records.append(record)
+    return next(iter(search.tree.step(node, *record)), None)
 
 
 class _Search:
     """One function in floating point: rows scaled to largest entry 1, the limit to 1."""
 
-    def __init__(self, problem: Signs) -> None:
-        limit = problem.limit
-        self.problem = problem
-        self.sizes = [max(map(abs, row)) for _, row, _ in problem.rows]
-        self.rows = np.array(
-            [
-                [c / size for c in row]
-                for (_, row, _), size in zip(problem.rows, self.sizes, strict=True)
-            ]
-        ).reshape(-1, len(problem.linear))
-        self.weights = np.array(
-            [
-                weight * size * FINE / limit
-                for (weight, _, _), size in zip(problem.rows, self.sizes, strict=True)
-            ]
-        )
-        self.linear = np.array([c / limit for c in problem.linear])
+    def __init__(self, tree: Signs) -> None:
+        self.tree, limit = tree, tree.limit
+        p = len(tree.linear)
+        self.sizes = [max(map(abs, row)) for _, row in tree.lines]
+        pairs = list(zip(tree.lines, self.sizes, strict=True))
+        self.rows = np.array([[c / size for c in row] for (_, row), size in pairs]).reshape(-1, p)
+        self.weights = np.array([weight * size * ONE / limit for (weight, _), size in pairs])
+        self.linear = np.array([c / limit for c in tree.linear])
         self.lengths = np.linalg.norm(self.rows, axis=1)
-        self.size_bits = math.frexp(
-            float(np.max(np.abs(self.weights) * self.lengths, initial=1.0))
-        )[1]
-        self.y = self.linear
+        largest = float(np.max(np.abs(self.weights) * self.lengths, initial=1.0))
+        self.size_bits = math.frexp(largest)[1]
+        self.y, self.constant = self.linear, 0.0
 
-    def ends(self, node: Ends) -> tuple[Array, Array]:
+    def ends(self, node: Bounds) -> tuple[Array, Array]:
         low = np.array([t / size for t, size in zip(node.low, self.sizes, strict=True)])
         high = np.array([t / size for t, size in zip(node.high, self.sizes, strict=True)])
         return low, high
 
-    def proposal(self, node: Ends) -> tuple[Record, float]:
-        """A lemma's record, and how much the chords lose."""
+    def losses(self, low: Array, high: Array) -> Array:
+        """How far the chord of each row lies above it, at most."""
+        free = (low < 0.0) & (high > 0.0) & (self.weights > 0.0)
+        return np.where(free, -self.weights * low * high / np.where(free, high - low, 1.0), 0.0)
+
+    def rays(self, walls: Walls) -> tuple[list[int], Array]:
+        """The rows that were branched on, turned to where they are positive, of length 1."""
+        index = [wall for wall, _ in walls]
+        signs = np.array([sign for _, sign in walls], dtype=float)
+        return index, signs[:, None] * self.rows[index] / self.lengths[index, None]
+
+    def lemma(self, node: Bounds, walls: Walls) -> list[int]:
+        """A lemma's record; keeps its y and constant."""
         low, high = self.ends(node)
         on, off = low >= 0.0, high <= 0.0
-        free = ~(on | off)
-        convex = self.weights > 0.0
+        free, convex = ~(on | off), self.weights > 0.0
         chord = free & convex
         slope = np.where(on & ~off, 1.0, 0.0)
         slope[chord] = high[chord] / (high[chord] - low[chord])
-        loss = float(-(self.weights[chord] * slope[chord]) @ low[chord])
+        self.constant = float(-(self.weights[chord] * slope[chord]) @ low[chord])
         base = self.linear + (self.weights * slope) @ self.rows
         curved = np.flatnonzero(free & ~convex)
         q = -self.weights[curved, None] * self.rows[curved]
-        fixed = np.flatnonzero(on != off)
-        rays = np.where(on[fixed], 1.0, -1.0)[:, None] * self.rows[fixed]
-        rays /= self.lengths[fixed, None]
+        index, rays = self.rays(walls)
         y, theta = np.empty(len(base)), np.empty(len(curved))
         min_norm_point(
             base, np.zeros(len(curved)), rays, len(rays), q, -np.eye(len(curved)), len(curved),
-            self.y, 0.98 * (1.0 - loss), np.inf, y, theta,
+            self.y, 0.98 * (1.0 - self.constant), np.inf, y, theta,
         )  # fmt: skip
-        rho = np.zeros(len(rays))
         start = base - theta @ q
-        if len(rays):
-            # The best multipliers of walls for these thetas, which the solver does not tell.
-            rho = nnls(rays.T, -start)[0]
+        # The best multipliers of walls for these thetas, which the solver does not tell.
+        rho = nnls(rays.T, -start)[0] if len(rays) else np.zeros(0)
         self.y = y = start + rho @ rays
         # Few bits far from the limit, where a lemma need not be sharp.
-        distance = abs(loss + float(np.linalg.norm(y)) - 1.0)
+        distance = abs(self.constant + float(np.linalg.norm(y)) - 1.0)
         bits = min(30, max(8, 6 - math.frexp(distance)[1] + self.size_bits))
-        record = [0, 0, 30 - bits, 0]
-        used = np.flatnonzero(rho > 1e-12)
-        if len(used):
-            walls = fixed[used].tolist()
-            units = [self.problem.limit // self.sizes[index] for index in walls]
-            shift = max(0, min(unit.bit_length() for unit in units) - bits)
-            record[1], record[3] = shift, len(used)
-            for index, unit, multiplier in zip(walls, units, rho[used].tolist(), strict=True):
-                factor = Fraction(multiplier / float(self.lengths[index]))
-                record += [index, round(factor * unit / 2**shift)]
-        for index, t in zip(curved.tolist(), np.round(theta * 2.0**bits).tolist(), strict=True):
-            row = self.problem.rows[index][1]
-            default = 2**bits if sum(map(int.__mul__, row, node.y)) > 0 else 0
+        record = [1, 0, 30 - bits]
+        used = np.flatnonzero(rho > 1e-12).tolist()
+        units = [self.tree.limit // self.sizes[index[k]] for k in used]
+        record[1] = shift = max(0, min((u.bit_length() for u in units), default=0) - bits)
+        for k, unit in zip(used, units, strict=True):
+            factor = Fraction(float(rho[k] / self.lengths[index[k]]))
+            record += [index[k], round(factor * unit / 2**shift)]
+        for k, t in zip(curved.tolist(), np.round(theta * 2.0**bits).tolist(), strict=True):
+            default = 2**bits if dot(self.tree.lines[k][1], node.y) > 0 else 0
             if t != default:
-                record += [index, int(t)]
-        return record, loss
+                record += [k, int(t)]
+        return record
 
-    def branching_row(self, node: Ends) -> int:
+    def narrowings(self, node: Bounds, walls: Walls) -> Iterator[list[int]]:
+        """Records that narrow convex rows by the walls, those that gain most first.
+
+        <v, u> over the cap |u| <= 1, <e, u> >= c and the walls <ray, u> >= 0 is at most |v + mu e +
+        sum rho ray| - mu c for any mu, rho >= 0, which is minimised by coordinates for all rows at
+        once; for given rho, the best mu is known.
+        """
+        low, high = self.ends(node)
+        losses = self.losses(low, high)
+        length = float(np.linalg.norm(self.y))
+        wanted = np.flatnonzero(losses > _SHARE * losses.sum() / max(1, np.count_nonzero(losses)))
+        if not (walls and len(wanted) and length > 0.0):
+            return
+        e = self.y / length
+        cosine = min(max((1.0 - self.constant) / length, -1.0), 1.0)
+        sine = math.sqrt(max(1.0 - cosine**2, 1e-300))
+        index, rays = self.rays(walls)
+        v = np.vstack([self.rows[wanted], -self.rows[wanted]])
+        rho = np.zeros((len(v), len(rays)))
+        for _ in range(_SWEEPS):
+            along, size = v @ e, np.linalg.norm(v, axis=1)
+            across = np.sqrt(np.maximum(size**2 - along**2, 0.0))
+            mu = np.where(along < cosine * size, across * cosine / sine - along, 0.0)
+            z = v + np.maximum(mu, 0.0)[:, None] * e
+            for k, ray in enumerate(rays):
+                new = np.maximum(0.0, rho[:, k] - _STEP * (z @ ray))
+                change = (new - rho[:, k])[:, None] * ray
+                rho[:, k] = new
+                z += change
+                v += change
+        along, size = v @ e, np.linalg.norm(v, axis=1)
+        across = np.sqrt(np.maximum(size**2 - along**2, 0.0))
+        ends = np.where(along >= cosine * size, size, along * cosine + across * sine)
+        tops, bottoms = np.split(ends, 2)
+        new_low, new_high = low.copy(), high.copy()
+        new_low[wanted] = np.maximum(low[wanted], -bottoms)
+        new_high[wanted] = np.minimum(high[wanted], tops)
+        gain = losses - self.losses(new_low, new_high)
+        order = sorted(range(len(wanted)), key=lambda j: -gain[wanted[j]])
+        for j in order:
+            i = int(wanted[j])
+            if gain[i] < (1.0 - _WORTH) * losses[i]:
+                continue
+            for sign, at, old, new in (
+                (1, j, high[i], new_high[i]),
+                (-1, j + len(wanted), -low[i], -new_low[i]),
+            ):
+                if new < 0.9 * old:
+                    yield [2, i, sign, _NARROW_BITS, *self._shares(i, index, rho[at])]
+
+    def _shares(self, i: int, index: list[int], rho: Array) -> list[int]:
+        """Multipliers of walls in the unit that a narrowing's record has."""
+        pairs: list[int] = []
+        for k in np.flatnonzero(rho > 1e-4).tolist():
+            factor = Fraction(float(rho[k] / self.lengths[index[k]]))
+            share = round(factor * self.sizes[i] * 2**_NARROW_BITS / self.sizes[index[k]])
+            pairs += [index[k], share] if share else []
+        return pairs
+
+    def branching_row(self, node: Bounds) -> int:
         """The free row whose chord is farthest above it; without chords, the nearest kink."""
         low, high = self.ends(node)
         free = (low < 0.0) & (high > 0.0)
@@ -151,11 +213,9 @@ class _Search:
         length = float(np.linalg.norm(self.y))
         t = self.rows @ (self.y / length if length > 0.0 else self.y)
         if not chords.any():
-            score = np.where(free, -np.abs(t) / self.lengths, -np.inf)
-            return int(np.argmax(score))
+            return int(np.argmax(np.where(free, -np.abs(t) / self.lengths, -np.inf)))
         t = np.clip(t, low, high)
         width = np.where(free, high - low, 1.0)
-        worst = -self.weights * low * high / width
         above = self.weights * (high * (t - low) / width - np.maximum(t, 0.0))
-        score = np.where(chords, (above + 0.01 * worst) * worst, -np.inf)
-        return int(np.argmax(score))
+        worst = self.losses(low, high)
+        return int(np.argmax(np.where(chords, (above + 0.01 * worst) * worst, -np.inf)))

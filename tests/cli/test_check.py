@@ -60,13 +60,16 @@ def test_a_file_to_write_is_checked_before_the_work(run, proof, saved, table_fil
 
 def test_a_proof_that_does_not_hold_ends_with_1(run, run_json, proof):
     document = json.loads(proof.read_text())
-    document["covers"][0].pop()
+    document["covers"][0]["minus"].pop()
     proof.write_text(json.dumps(document))
     result = run("check", proof)
-    assert (result.exit_code, result.stdout) == (1, "NOT PROVED: cover 0: it is incomplete\n")
+    assert (result.exit_code, result.stdout) == (
+        1,
+        "NOT PROVED: cover 0, minus: it is incomplete\n",
+    )
     code, facts = run_json("check", proof)
     assert code == facts["exit_code"] == 1 and facts["proved"] is False
-    assert facts["reason"] == "cover 0: it is incomplete"
+    assert facts["reason"] == "cover 0, minus: it is incomplete"
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"format": 1.5}', "[" * 10_000])

@@ -23,13 +23,31 @@ def array(entry) -> np.ndarray:
 def problem_of(document) -> mlp.MeasureProblem:
     """The problem that a proof is about."""
     stated = document["problem"]
-    interpolation = stated["loss"] == "interpolation"
+    parameter = stated["parameter"][1] / stated["parameter"][0]
+    loss = {
+        "squared": mlp.Squared, "interpolation": mlp.Interpolation, "absolute": mlp.Absolute,
+        "hinge": mlp.Hinge, "squared_hinge": mlp.SquaredHinge,
+        "quantile": lambda: mlp.Quantile(parameter), "huber": lambda: mlp.Huber(parameter),
+    }[stated["loss"]]()  # fmt: skip
     return mlp.MeasureProblem(
-        array(stated["X"]), array(stated["y"]),
-        lam=None if interpolation else stated["lam"][1] / stated["lam"][0],
-        loss=mlp.Interpolation() if interpolation else mlp.Squared(),
+        array(stated["X"]), array(stated["y"]), lam=stated["lam"][1] / stated["lam"][0], loss=loss,
         bias=stated["bias"], skip=stated["skip"],
     )  # fmt: skip
+
+
+def loss_value(problem, fit) -> float:
+    """The loss of a fit, from its definition in the literature."""
+    y, loss = problem.y, problem.loss
+    r = fit - y
+    return float(np.sum({
+        "squared": lambda: r**2 / 2, "interpolation": lambda: 0 * r, "absolute": lambda: np.abs(r),
+        "quantile": lambda: np.where(r < 0, -loss.tau * r, (1 - loss.tau) * r),
+        "huber": lambda: np.where(
+            np.abs(r) <= loss.delta, r**2 / 2, loss.delta * (np.abs(r) - loss.delta / 2)
+        ),
+        "hinge": lambda: np.maximum(0, 1 - y * fit),
+        "squared_hinge": lambda: np.maximum(0, 1 - y * fit) ** 2,
+    }[loss.name]()))  # fmt: skip
 
 
 def assert_true(document, *, rel=1e-9) -> None:
@@ -38,19 +56,18 @@ def assert_true(document, *, rel=1e-9) -> None:
     hidden, output = array(document["network"]["hidden"]), array(document["network"]["output"])
     skip = array(document["network"]["skip"])
     atoms = hidden.reshape(len(output), -1)
-    options = {
-        "lam": problem.lam,
-        "bias": problem.bias,
-        "interpolate": problem.loss.is_hard_constraint,
-    }
-    primal = brute.objective(
-        problem.X, problem.y, atoms, output, linear=skip[:-1], constant=skip[-1], **options
+    interpolated = {"lam": 1.0, "bias": problem.bias, "interpolate": True}
+    misfit, variation = brute.objective(
+        problem.X, problem.y, atoms, output, linear=skip[:-1], constant=skip[-1], **interpolated
     )
-    if problem.loss.is_hard_constraint:
-        misfit, primal = primal
-        claimed = document["claim"]["misfit"]
-        if not misfit <= claimed[1] / claimed[0] + 1e-12 * np.abs(problem.y).max():
-            raise AssertionError(f"misfit {misfit}")
+    lifted = (
+        problem.X if problem.bias == "none" else np.column_stack([problem.X, np.ones(problem.n)])
+    )
+    fit = np.maximum(lifted @ atoms.T, 0.0) @ output + problem.X @ skip[:-1] + skip[-1]
+    primal = loss_value(problem, fit) + problem.lam * variation
+    claimed = document["claim"]["misfit"]
+    if not misfit <= claimed[1] / claimed[0] + 1e-12 * np.abs(problem.y).max():
+        raise AssertionError(f"misfit {misfit}")
     alpha = array(document["dual"])
     report = ConeOracle().maximise(
         DualFunction(problem, row_space(problem), alpha), level=0.5 * problem.lam, tolerance=1e-11

@@ -67,8 +67,16 @@ FAST = {
     "dependent columns": (of_rank_two, 10, 4, "none", "none", "squared"),
     "nearly dependent columns": (nearly_of_rank_two, 10, 4, "free", "constant", "squared"),
     "signs": (gaussian, 12, 7, "none", "none", "squared"),
+    "signs, many rows": (gaussian, 30, 5, "none", "none", "squared"),
     "signs, free bias": (gaussian, 8, 6, "free", "affine", "interpolation"),
     "signs, dependent columns": (nearly_of_rank_six, 14, 8, "penalized", "none", "squared"),
+    "absolute": (gaussian, 14, 2, "penalized", "none", "absolute"),
+    "absolute, affine": (gaussian, 14, 2, "none", "affine", "absolute"),
+    "quantile": (gaussian, 14, 2, "free", "constant", "quantile"),
+    "huber": (grid, 9, 2, "penalized", "constant", "huber"),
+    "hinge": (gaussian, 16, 2, "penalized", "none", "hinge"),
+    "hinge, constant": (gaussian, 16, 3, "none", "constant", "hinge"),
+    "squared hinge": (gaussian, 16, 2, "free", "affine", "squared_hinge"),
     "one point": (gaussian, 1, 3, "none", "none", "squared"),
 }
 FAMILIES = (
@@ -101,6 +109,12 @@ def slow():
         yield f"rank 5, bias {bias}", (gaussian, 10, d, bias, skip, "squared")
 
 
+LOSSES = {
+    "squared": mlp.Squared(), "absolute": mlp.Absolute(), "quantile": mlp.Quantile(0.3),
+    "huber": mlp.Huber(0.5), "hinge": mlp.Hinge(), "squared_hinge": mlp.SquaredHinge(),
+}  # fmt: skip
+
+
 def problem(family, n, d, bias, skip, loss, *, seed=0):
     """The problem of one line of the table; interpolation gets the targets of a small network."""
     rng = np.random.default_rng(seed)
@@ -110,6 +124,8 @@ def problem(family, n, d, bias, skip, loss, *, seed=0):
     if loss == "interpolation":
         return mlp.MeasureProblem(X, y, loss=mlp.Interpolation(), **options)
     y = y + 0.3 * rng.standard_normal(len(y))
+    options["loss"] = LOSSES[loss]
+    y = np.where(y > 0.0, 1.0, -1.0) if "hinge" in loss else y
     stated = mlp.MeasureProblem(X, y, lam=1.0, **options)
     largest = mlp.lam_max(stated)
     return stated.with_lam(0.05 * largest if largest > 0.0 else 1.0)

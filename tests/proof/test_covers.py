@@ -7,34 +7,33 @@ from oracles.families import EVERY, TAME
 
 import measurelp.check_proof as checker
 from measurelp.errors import BudgetExceeded
-from measurelp.proof.cover import record_cover
+from measurelp.proof.cones import record_cones
 from measurelp.proof.exact import rationals
+from measurelp.proof.records import Records
 from measurelp.proof.signs import record_signs
+
+METHODS = {"cones": (checker.Cones, record_cones), "signs": (checker.Signs, record_signs)}
 
 
 def question(X, alpha, bias, limit):
-    """Rows, centres, ball and radius for |eta_alpha| <= limit, from the checker itself."""
-    stated = checker.problem_of({
-        "loss": "squared", "bias": bias, "skip": "constant" if bias == "free" else "none",
-        "lam": rationals(np.array(limit)), "X": rationals(X), "y": rationals(alpha),
-    })  # fmt: skip
+    """Functions and the limit for |eta_alpha| <= limit, from the checker itself."""
+    problem = {"bias": bias, "lam": rationals(np.array(limit)), "X": rationals(X)}
     unit, numerators = rationals(alpha)
-    return checker.supremum_of(stated, unit << 80, tuple(a << 80 for a in numerators), None)
+    dual = unit << 80, [a << 80 for a in numerators]
+    rows = X if bias != "penalized" else np.column_stack([X, np.ones(len(X))])
+    return checker.functions_of(problem, dual, rationals(np.eye(rows.shape[1])), rationals(rows))
 
 
 def covered(X, alpha, bias, limit, method, *, most=20_000):
     """Whether covers of all slices are found and accepted."""
-    rows, centres, ball, radius = question(X, alpha, bias, limit)
+    functions, limit = question(X, alpha, bias, limit)
+    tree, record = METHODS[method]
     try:
-        for centre in centres:
-            part = checker.part_of(rows, centre)
-            if method == "cones":
-                entry = record_cover(part, ball, radius, most=most)
-            else:
-                plus = record_signs(*checker.signs_of(part, ball, 1), most=most)
-                minus = record_signs(*checker.signs_of(part, ball, -1), most=most)
-                entry = {"plus": plus, "minus": minus}
-            checker.check_part(part, ball, entry)
+        for function in functions:
+            for sign in (1, -1):
+                records = Records(most)
+                record(tree(function, sign, limit), records)
+                checker.replay(tree(function, sign, limit), records)
     except BudgetExceeded:
         return False
     return True
@@ -74,13 +73,28 @@ def test_the_supremum_is_the_border_often(family, bias, method):
 
 
 def test_parallel_rows_are_one_line():
-    rows = [((2, 4), 3), ((-1, -2), 5), ((0, 0), 7), ((3, 0), 1), ((-1, 0), -3)]
-    part = checker.part_of(rows, (0, 0))
-    assert [line for _, line in part.lines] == [(1, 2)]  # (1, 0) has weight 3 - 3 = 0
+    rows = {(2, 4): 3, (-1, -2): 5, (0, 0): 7, (3, 0): 1, (-1, 0): -3}
+    F = checker.function_about(rows, (0, 0))
+    assert [line for _, line in F.lines] == [[1, 2]]  # (1, 0) has weight 3 - 3 = 0
     for u in ((1, 1), (-1, 1), (1, -3), (-2, 0)):
-        eta = sum(a * max(0, checker.dot(row, u)) for row, a in rows)
-        assert eta == checker.dot(part.linear, u) + sum(
-            weight * max(0, checker.dot(line, u)) for weight, line in part.lines
+        eta = sum(a * max(0, checker.dot(row, u)) for row, a in rows.items())
+        assert eta == checker.dot(F.linear, u) + sum(
+            weight * max(0, checker.dot(line, u)) for weight, line in F.lines
         )
-        opposite = sum(a * max(0, -checker.dot(row, u)) for row, a in rows)
-        assert opposite == eta - checker.dot(part.k, u)
+
+
+def test_a_cap_bounds_what_it_should():
+    """Against points of the cap, of all sizes of caps and some degenerate ones."""
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((4000, 3))
+    points /= np.linalg.norm(points, axis=1)[:, None]
+    points *= rng.uniform(size=(4000, 1)) ** (1 / 8)
+    for _ in range(60):
+        y, v = (rng.integers(-9, 10, 3) << 20 for _ in range(2))
+        y[0] += 1
+        m = int(np.linalg.norm(y) * rng.uniform(-1, 1))
+        top = checker.Bounds([], [], y.tolist(), m).highest(v.tolist())
+        inside = points @ y >= m
+        assert top >= (points[inside] @ v).max(initial=-np.inf)
+        if inside.sum() > 50 and v.any():
+            assert (points[inside] @ v).max() >= top - 0.3 * np.linalg.norm(v)
