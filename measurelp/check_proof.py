@@ -217,6 +217,7 @@ def check(document: Any) -> dict[str, Any]:
         "problem": problem, "neurons": len(network["output"][1]), "primal": primal, "dual": dual,
         "gap": gap, "misfit": misfit, "data_sha256": data_digest, "statement_sha256": digest,
         "near": dual - misfit * Fraction(sum(map(abs, alpha[1])), alpha[0]),
+        "records": sum(len(cover["plus"]) + len(cover["minus"]) for cover in document["covers"]),
     }  # fmt: skip
 
 

@@ -71,4 +71,5 @@ def _facts(proved: dict[str, Any] | None, reason: str | None) -> dict[str, Any]:
         "misfit": checker.above(proved["misfit"]),
         "data_sha256": proved["data_sha256"],
         "statement_sha256": proved["statement_sha256"],
+        "records": proved["records"],
     }

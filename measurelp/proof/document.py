@@ -73,8 +73,8 @@ def write_proof(
 
     The dual vector of the certificate is made exact: orthogonal to the skip and scaled so that
     :math:`|\eta|` stays a little below lam; how much below is half of what the certificate's
-    gap leaves of its ``tol_gap``.  Then weight space is covered by cones, each with a record
-    that exact arithmetic checks.  The whole is checked before it is written.
+    gap leaves of its ``tol_gap``.  Then weight space is covered by two trees, each node with a
+    record that exact arithmetic checks.  The whole is checked before it is written.
 
     Parameters
     ----------
@@ -97,7 +97,9 @@ def write_proof(
     Raises
     ------
     InvalidProblem
-        If the certificate brackets nothing, or the skip cannot be made exact.
+        If the certificate brackets nothing, the skip cannot be made exact, or the problem is none
+        that the checker knows: the losses that it knows are those whose dual objective is rational,
+        with one output, no sample weights, the l2 ball and the ReLU.
     BudgetExceeded
         If more than ``max_records`` are needed; nothing is written.
     InvalidFile
@@ -105,8 +107,9 @@ def write_proof(
 
     Notes
     -----
-    The number of records grows about sevenfold with each dimension and mildly with n.  What
-    is proved holds for the network's weights and the data as the doubles they are.
+    With cones the number of records grows about sevenfold with each dimension and mildly with n;
+    with signs it depends on n more than on the dimension.  What is proved holds for the network's
+    weights and the data as the doubles they are.
     """
     target = check_new_file(path, overwrite=overwrite)
     document = proof_document(problem, network, certificate, max_records=max_records)
@@ -123,8 +126,7 @@ def write_proof(
         dual_value=-checker.above(-stated["dual"]), gap=checker.above(stated["gap"]),
         misfit=checker.above(stated["misfit"]),
         data_sha256=stated["data_sha256"], statement_sha256=stated["statement_sha256"],
-        records=sum(len(c["plus"]) + len(c["minus"]) for c in document["covers"]),
-        size=len(text) + 1,
+        records=stated["records"], size=len(text) + 1,
     )  # fmt: skip
 
 
