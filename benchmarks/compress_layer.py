@@ -30,11 +30,12 @@ from typing import Any
 
 import numpy as np
 from _case import ONE_THREAD
-from _record import RESULTS, machine, write
+from _record import RESULTS, command, machine, write
 from threadpoolctl import threadpool_limits
 
 import measurelp as mlp
 from measurelp.network.layer_lasso import ReducedLayer, minimise_layer, reduce_layer
+from measurelp.network.layer_working_set import minimise_on_working_sets
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = 1e-6
@@ -121,6 +122,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--skglm", help="interpreter of an environment with skglm")
     parser.add_argument("--limit", type=float, default=120.0, help="seconds for a run of a rival")
+    parser.add_argument(
+        "--removed-only", action="store_true", help="rivals only without the samples, as we have it"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS / "compress_layer.json")
     options = parser.parse_args()
     rows = []
@@ -139,7 +143,7 @@ def main() -> None:
             form = layer.exact() if exact else layer.penalised(lam)
             solving = time.process_time()
             with threadpool_limits(1):
-                minimise_layer(form, tol=0.5 * TARGET)
+                (minimise_layer if exact else minimise_on_working_sets)(form, tol=0.5 * TARGET)
             solving = time.process_time() - solving
             row = {
                 "layer": name,
@@ -158,7 +162,7 @@ def main() -> None:
                     if not python:
                         continue
                     row[who] = rival(who, python, layer, lam, options.limit)
-                    if name == "random" and ratio in RATIOS[:2]:
+                    if name == "random" and ratio in RATIOS[:2] and not options.removed_only:
                         tolerances = (row[who]["best"]["tol"],)
                         row[f"{who}_as_given"] = rival(
                             who, python, layer, lam, options.limit, data=(features, outputs),
@@ -166,9 +170,13 @@ def main() -> None:
                         )  # fmt: skip
             rows.append(row)
             print(json.dumps(row), flush=True)
-    command = "python benchmarks/compress_layer.py" + (" --skglm PYTHON" if options.skglm else "")
     write(
-        {"command": command, "machine": machine(), "target_gap": TARGET, "rows": rows},
+        {
+            "command": command("compress_layer.py", sys.argv[1:], private=("--output", "--skglm")),
+            "machine": machine(),
+            "target_gap": TARGET,
+            "rows": rows,
+        },
         options.output,
     )
 
