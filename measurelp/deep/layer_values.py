@@ -20,7 +20,7 @@ from measurelp.deep.covariances import CovariancePair, covariance_pair, covarian
 from measurelp.deep.models import chain_of, targets_of
 from measurelp.errors import InvalidProblem
 from measurelp.network import ReluChain
-from measurelp.problem import finite_matrix
+from measurelp.problem import finite_matrix, positive_number
 
 Matrix = NDArray[np.float64]
 _EPS = float(np.finfo(np.float64).eps)
@@ -161,7 +161,7 @@ class Representations:
 
     def objective(self, targets: ArrayLike, lam: float) -> float:
         r""":math:`\tfrac12|Z_L - Y|_F^2 + \lambda\,` :attr:`weight_decay`."""
-        _check_lam(lam)
+        positive_number("lam", lam)
         Y = targets_of(targets, self.outputs.shape)
         return 0.5 * float(np.sum((self.outputs - Y) ** 2)) + lam * self.weight_decay
 
@@ -183,7 +183,7 @@ class Representations:
         keep ranges and ranks: where the next layer needs all of this one's range, equilibrium
         means no force within that range, ``preactivations[layer].T @ net = 0``.
         """
-        _check_lam(lam)
+        positive_number("lam", lam)
         if not 0 <= layer < self.depth - 1:
             raise InvalidProblem(
                 f"layer: expected one of the {self.depth - 1} hidden layers, from 0, found {layer}."
@@ -304,13 +304,8 @@ def _biased_chain(model: Any, constant: float) -> ReluChain:
 
 
 def _check_constant(constant: float) -> None:
-    if not (math.isfinite(constant) and constant >= 0.0):
-        raise InvalidProblem(f"constant: expected a number of at least 0, found {constant!r}.")
-
-
-def _check_lam(lam: float) -> None:
-    if not (math.isfinite(lam) and lam > 0.0):
-        raise InvalidProblem(f"lam: expected a positive number, found {lam!r}.")
+    if constant != 0.0:
+        positive_number("constant", constant)
 
 
 def _with_constant(values: Matrix, constant: float) -> Matrix:

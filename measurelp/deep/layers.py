@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from measurelp.deep.models import chain_of, targets_of
-from measurelp.errors import InvalidProblem
 from measurelp.network import (
     CompressedLayer,
     CountedBias,
@@ -18,7 +16,7 @@ from measurelp.network import (
     compress_layer,
     incoming_norms,
 )
-from measurelp.problem import finite_matrix
+from measurelp.problem import finite_matrix, positive_number
 from measurelp.status import Verdict
 
 Matrix = NDArray[np.float64]
@@ -151,8 +149,7 @@ def certify_layers(
     >>> certify_layers(chain, [[1.0], [2.0]], 0.5).layers
     (LayerCertificate(layer 0: REFUTED, 1.75, achieved 1.5, at least 1.5),)
     """
-    if not (math.isfinite(lam) and lam > 0.0):
-        raise InvalidProblem(f"lam: expected a positive number, found {lam!r}.")
+    lam = positive_number("lam", lam)
     chain = chain_of(model)
     X = finite_matrix("data", data)
     handed_on = chain.layers(X)

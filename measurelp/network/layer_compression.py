@@ -14,7 +14,7 @@ from measurelp.errors import InvalidProblem
 from measurelp.network.layer_lasso import LayerPoint, ReducedLayer, minimise_layer, reduce_layer
 from measurelp.network.layer_working_set import minimise_on_working_sets
 from measurelp.network.pruning import prune_layer
-from measurelp.problem import finite_matrix
+from measurelp.problem import finite_matrix, positive_number
 
 Matrix = NDArray[np.float64]
 _EPS = float(np.finfo(np.float64).eps)
@@ -142,6 +142,11 @@ def compress_layer(
     (array([2]), array([[2.]]))
     """
     begin = time.perf_counter()
+    if np.ndim(outputs) == 1:
+        raise InvalidProblem(
+            "outputs: expected shape (D, N), a row an output, found one dimension; pass "
+            "outputs[None, :] for one output."
+        )
     Phi, Psi = finite_matrix("features", features), finite_matrix("outputs", outputs)
     K, N = Phi.shape
     if Psi.shape[1] != N:
@@ -149,10 +154,8 @@ def compress_layer(
             f"outputs: expected {N} columns, one a sample as features {Phi.shape}, found shape "
             f"{Psi.shape}; features are (K, N) and outputs (D, N)."
         )
-    _check_positive("tol_gap", tol_gap)
-    if lam is not None and not (math.isfinite(lam) and lam >= 0.0):
-        raise InvalidProblem(f"lam: expected a number >= 0 or None, found {lam!r}.")
-    lam = float(lam) if lam else None
+    tol_gap = positive_number("tol_gap", tol_gap)
+    lam = None if lam is None or (np.ndim(lam) == 0 and lam == 0.0) else positive_number("lam", lam)
     omega = _costs(costs, K)
     if costs is not None:
         Phi = Phi / omega[:, None]
@@ -296,8 +299,3 @@ def _costs(costs: ArrayLike | None, K: int) -> Matrix:
             + ("." if omega.shape != (K,) else " with entries that are not positive.")
         )
     return omega
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0.0):
-        raise InvalidProblem(f"{name}: expected a positive number, found {value!r}.")

@@ -18,6 +18,7 @@ from measurelp.problem.losses import (
     SquaredHinge,
 )
 from measurelp.problem.measure_problem import MeasureProblem, finite_matrix
+from measurelp.problem.numbers import float_array, positive_number
 from measurelp.problem.polyhedral_balls import L1Ball, LInfBall
 from measurelp.problem.row_space import RowSpace, row_space
 
@@ -25,5 +26,6 @@ __all__ = [
     "LOSSES", "Absolute", "AbsoluteValue", "Activation", "Ball", "ConeForm", "Hinge", "Huber",
     "Interpolation", "L1Ball", "L2Ball", "LInfBall", "LeakyReLU", "Logistic", "Loss",
     "MeasureProblem", "Poisson", "Quantile", "ReLU", "RowSpace", "Squared", "SquaredHinge",
-    "TrainedLoss", "TrainedPenalty", "finite_matrix", "lam_from_weight_decay", "row_space",
+    "TrainedLoss", "TrainedPenalty", "finite_matrix", "float_array", "lam_from_weight_decay",
+    "positive_number", "row_space",
 ]  # fmt: skip

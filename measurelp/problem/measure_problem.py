@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +13,7 @@ from measurelp.errors import InvalidProblem
 from measurelp.problem.activations import Activation, ReLU
 from measurelp.problem.balls import Ball, L2Ball
 from measurelp.problem.losses import Loss, Squared
+from measurelp.problem.numbers import float_array, positive_number
 
 Bias = Literal["none", "penalized", "free"]
 Skip = Literal["none", "constant", "affine"]
@@ -132,14 +132,14 @@ class MeasureProblem:
         if loss.is_hard_constraint:
             strength = 1.0
             if lam is not None:
-                _positive_number("lam", lam)
+                positive_number("lam", lam)
         elif lam is None:
             raise InvalidProblem(
                 f"lam: missing; the {loss.name} loss needs a factor > 0 of the total variation "
                 "(mlp.lam_max(problem) is the value from which the zero measure is optimal)."
             )
         else:
-            strength = _positive_number("lam", lam)
+            strength = positive_number("lam", lam)
         inputs.setflags(write=False)
         targets.setflags(write=False)
         weights.setflags(write=False)
@@ -269,12 +269,7 @@ _EXAMPLES = {"loss": "Squared()", "ball": "L2Ball()", "activation": "ReLU()"}
 
 def finite_matrix(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """A copy of ``value`` as a non-empty finite C-ordered (n, d) float array, or InvalidProblem."""
-    try:
-        matrix = np.array(value, dtype=np.float64, order="C")
-    except (TypeError, ValueError) as error:
-        raise InvalidProblem(
-            f"{name}: expected numbers in a 2-D array, found something that is not ({error})."
-        ) from None
+    matrix = float_array(name, value, "numbers in a 2-D array")
     if matrix.ndim != 2:
         raise InvalidProblem(
             f"{name}: expected a 2-D array (rows = data points), found shape {matrix.shape}; "
@@ -339,18 +334,6 @@ def _sample_weights(value: ArrayLike | None, *, n: int) -> NDArray[np.float64]:
     if not np.any(weights > 0.0):
         raise InvalidProblem("sample_weight: all weights are 0; there is nothing to fit.")
     return weights
-
-
-def _positive_number(name: str, value: object) -> float:
-    if isinstance(value, (bool, str)) or np.ndim(cast("ArrayLike", value)) != 0:
-        raise InvalidProblem(f"{name}: expected a number > 0, found {value!r}.")
-    try:
-        number = float(cast("float", value))
-    except (TypeError, ValueError):
-        raise InvalidProblem(f"{name}: expected a number > 0, found {value!r}.") from None
-    if not (math.isfinite(number) and number > 0.0):
-        raise InvalidProblem(f"{name}: expected a finite number > 0, found {number}.")
-    return number
 
 
 def _choice(name: str, value: object, accepted: tuple[str, ...]) -> None:
