@@ -85,7 +85,7 @@ class HighsBackend:
                 'use "clarabel" or "scs".'
             )
         start = time.perf_counter()
-        highs = _new_highs(verbose)
+        highs = new_highs(verbose)
         least = _QP_FEASIBILITY if program.is_quadratic else 1e-10
         feasibility = min(max(tolerance, least), 1e-2)
         options: dict[str, object] = {
@@ -100,7 +100,7 @@ class HighsBackend:
         if time_limit is not None:
             options["time_limit"] = float(time_limit)
         for option, value in options.items():
-            _checked(highs.setOptionValue(option, value), f"setting {option}={value!r}")
+            checked(highs.setOptionValue(option, value), f"setting {option}={value!r}")
         bounds = _Bounds(program)
         _pass_model(highs, program, bounds)
         highs.run()
@@ -112,8 +112,8 @@ class HighsBackend:
         )  # fmt: skip
         if model_status in undecided:
             # Presolve finds infeasibility without a ray; the simplex method has one.
-            _checked(highs.setOptionValue("presolve", "off"), "setting presolve=off")
-            _checked(highs.clearSolver(), "clearSolver")
+            checked(highs.setOptionValue("presolve", "off"), "setting presolve=off")
+            checked(highs.clearSolver(), "clearSolver")
             highs.run()
             model_status = highs.getModelStatus()
         status = str(model_status.name)
@@ -137,7 +137,7 @@ class HighsBackend:
         )
 
 
-def _new_highs(verbose: bool) -> Any:
+def new_highs(verbose: bool) -> Any:
     """An instance that is silent from the start unless it is to be verbose.
 
     HiGHS 1.16 prints its version when callbacks are enabled, which __init__ does, so that an
@@ -147,7 +147,7 @@ def _new_highs(verbose: bool) -> Any:
 
     class Silenced(highspy.Highs):  # type: ignore[misc]
         def enableCallbacks(self) -> None:
-            _checked(self.setOptionValue("output_flag", verbose), "setting output_flag")
+            checked(self.setOptionValue("output_flag", verbose), "setting output_flag")
             super().enableCallbacks()
 
     return Silenced()
@@ -194,7 +194,7 @@ def _proximal_steps(highs: Any, q: NDArray[np.float64], steps: int = 2) -> Any:
     for _ in range(steps):
         x = np.array(highs.getSolution().col_value)
         cost = q - _QP_REGULARISATION * x
-        _checked(highs.changeColsCost(len(q), columns, cost), "changeColsCost")
+        checked(highs.changeColsCost(len(q), columns, cost), "changeColsCost")
         highs.run()
         status = highs.getModelStatus()
         if status.name != "kOptimal":
@@ -236,7 +236,7 @@ def _recheck(
     return Termination.NUMERICAL, PointKind.APPROXIMATE
 
 
-def _checked(status: Any, action: str) -> None:
+def checked(status: Any, action: str) -> None:
     """Raise on kError, which highspy returns silently."""
     if status.name == "kError":
         raise BackendError(f"highs: {action} failed.")
@@ -261,7 +261,7 @@ def _pass_model(highs: Any, program: ConeProgram, bounds: _Bounds) -> None:
         matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32), matrix.data,
         start.astype(np.int32), index.astype(np.int32), value, np.zeros(n_columns, dtype=np.int32),
     )  # fmt: skip
-    _checked(status, "passModel")
+    checked(status, "passModel")
 
 
 def _vectors(

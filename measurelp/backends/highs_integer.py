@@ -1,4 +1,4 @@
-"""Mixed-integer linear programs by HiGHS, as SciPy carries it."""
+"""Mixed-integer linear programs by HiGHS."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy import sparse
 
+from measurelp.backends.highs_backend import checked, new_highs
 from measurelp.errors import BackendError
 
 
@@ -45,11 +46,26 @@ def minimise_integer(
     BackendError
         If no feasible point was found.
     """
-    result = milp(
-        cost, integrality=integer.astype(int), bounds=Bounds(lowest, highest),
-        constraints=LinearConstraint(matrix, -np.inf, upper), options={"time_limit": time_limit},
+    highs = new_highs(verbose=False)
+    for option, value in (("time_limit", float(time_limit)), ("parallel", "off")):
+        checked(highs.setOptionValue(option, value), f"setting {option}={value!r}")
+    rows = sparse.csc_array(matrix)
+    n_rows, n_columns = rows.shape
+    none = np.zeros(0, dtype=np.int32)
+    status = highs.passModel(
+        n_columns, n_rows, rows.nnz, 0, 1, 1, 1, 0.0, cost, lowest, highest,
+        np.full(n_rows, -np.inf), upper, rows.indptr.astype(np.int32),
+        rows.indices.astype(np.int32), rows.data, none, none, np.zeros(0),
+        integer.astype(np.int32),
     )  # fmt: skip
-    if result.x is None:
-        raise BackendError(f"highs: the integer program has no solution ({result.message}).")
-    bound = float(result.mip_dual_bound) if result.mip_dual_bound is not None else -math.inf
-    return IntegerReport(np.asarray(result.x), float(result.fun), bound)
+    checked(status, "passModel")
+    highs.run()
+    solution, info = highs.getSolution(), highs.getInfo()
+    x = np.array(solution.col_value)
+    if not solution.value_valid or not np.isfinite(x).all():
+        raise BackendError(
+            "highs: no point of the integer program was found "
+            f"({highs.modelStatusToString(highs.getModelStatus())})."
+        )
+    bound = float(info.mip_dual_bound)
+    return IntegerReport(x, float(cost @ x), bound if math.isfinite(bound) else -math.inf)

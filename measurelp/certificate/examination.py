@@ -111,7 +111,7 @@ class Examination:
 
     @cached_property
     def atoms(self) -> tuple[Matrix, Vector]:
-        """Saturated points (k, r) and signs: peaks, loose atoms, middles of flat pieces."""
+        """Saturated points (k, r) and signs: peaks, loose atoms, centres of flat pieces."""
         view = self.view
         points = [peak.point for peak in self.peaks]
         signs = [peak.sign for peak in self.peaks]
@@ -119,20 +119,66 @@ class Examination:
         for k in self.loose:
             points.append(view.space.coordinates(view.measure.atoms[k : k + 1] / norms[k])[0])
             signs.append(float(np.sign(view.measure.masses[k])))
-        if view.space.has_free_bias:
-            for a, first in enumerate(self.peaks):
-                for second in self.peaks[:a]:
-                    aligned = np.linalg.norm(first.point[:-1] - second.point[:-1]) <= SAME_DIRECTION
-                    middle = 0.5 * (first.point + second.point)
-                    value = first.sign * float(self.landscape.values(middle[None, :])[0])
-                    if (
-                        aligned and first.sign == second.sign
-                        and value >= view.problem.lam * (1.0 - 1e-10)
-                    ):  # fmt: skip
-                        points.append(middle)
-                        signs.append(first.sign)
+        for i, j in self._flat_pieces():
+            # At the centre of both masses one atom can take the place of two.
+            first, second = self._carried[i], self._carried[j]
+            share = first / (first + second) if first > 0.0 and second > 0.0 else 0.5
+            points.append(share * self.peaks[i].point + (1.0 - share) * self.peaks[j].point)
+            signs.append(self.peaks[i].sign)
         r = self.landscape.rows.shape[1]
         return np.array(points).reshape(-1, r), np.array(signs)
+
+    def _flat_pieces(self) -> list[tuple[int, int]]:
+        """Pairs of peaks of a free bias between which eta is at its limit all along."""
+        if not self.view.space.has_free_bias:
+            return []
+        pieces = []
+        for i, first in enumerate(self.peaks):
+            for j, second in enumerate(self.peaks[:i]):
+                aligned = np.linalg.norm(first.point[:-1] - second.point[:-1]) <= SAME_DIRECTION
+                if not aligned or first.sign != second.sign:
+                    continue
+                middle = 0.5 * (first.point + second.point)
+                value = first.sign * float(self.landscape.values(middle[None, :])[0])
+                if value >= self.view.problem.lam * (1.0 - 1e-10):
+                    pieces.append((i, j))
+        return pieces
+
+    @cached_property
+    def _carried(self) -> Vector:
+        """Masses of the peaks when each atom inside a flat piece is split over the piece's ends.
+
+        Between neighbouring kinks features are linear in the bias, so fit and total variation
+        stay.  With an affine skip, opposite neurons can stand in for each other: both have the
+        sum of their masses here.
+        """
+        carried = np.zeros(len(self.peaks))
+        carried[: len(self.masses)] = self.masses
+        measure, space = self.view.measure, self.view.space
+        for k in self.loose:
+            atom = measure.atoms[k : k + 1]
+            norm = float(self.view.problem.weight_norm(atom)[0])
+            point, mass = space.coordinates(atom / norm)[0], float(measure.masses[k])
+            ends = [
+                (float(peak.point[-1] - point[-1]), i)
+                for i, peak in enumerate(self.peaks)
+                if peak.sign == np.sign(mass)
+                and np.linalg.norm(peak.point[:-1] - point[:-1]) <= SAME_DIRECTION
+            ]
+            above = min((end for end in ends if end[0] >= 0.0), default=None)
+            below = max((end for end in ends if end[0] < 0.0), default=None)
+            if above is None or below is None:
+                continue
+            share = -below[0] / (above[0] - below[0])
+            carried[above[1]] += share * abs(mass) * norm
+            carried[below[1]] += (1.0 - share) * abs(mass) * norm
+        if self.view.problem.skip != "affine":
+            return carried
+        opposite = np.array([
+            [np.linalg.norm(one.point + other.point) <= SAME_DIRECTION for other in self.peaks]
+            for one in self.peaks
+        ]).reshape(len(carried), len(carried))  # fmt: skip
+        return np.asarray(carried + opposite @ carried)
 
     @cached_property
     def polytope(self) -> MassPolytope:

@@ -89,7 +89,7 @@ def refine(
     """
     cones, signs, nodes = cover.cones, cover.signs, cover.nodes
     m, r = landscape.rows.shape
-    most = min(_MOST_CONES, max(64, _BATCH // (m * r)))
+    most = min(_MOST_CONES, max(64, _BATCH // max(1, m * r)))
     stuck: list[NDArray[np.float64]] = []
     stuck_signs: list[Vector] = []
     work = 0.0

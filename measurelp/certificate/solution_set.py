@@ -210,7 +210,8 @@ def solution_set(solution: Solved, *, max_work: float = DEFAULT_WORK) -> Solutio
     SolutionSet
         Over the saturated points that were found; whether these are proved to be all is
         ``solution_set(...).uniqueness.search_complete``.  With a free bias, flat pieces between
-        two saturated knots hold further optimal atoms; of these the middle is listed.
+        two saturated knots hold further optimal atoms; of these the one that can replace both
+        ends is listed.
 
     Raises
     ------

@@ -83,6 +83,32 @@ def test_a_run_of_one_curvature_needs_half_its_knots():
     assert len(optimal_set(problem).sparsest().measure) == 1
 
 
+@pytest.mark.parametrize(("y", "knots"), [
+    ([0, 0, 1, 3], 1), ([0, 0, 1, 3, 6], 2), ([0, 0, 1, 3, 6, 10], 2), ([0, 1, 1, 2], 2),
+    ([0, 0, 1, 4], 1), ([0, 0, 1, 4, 9, 15.5], 2), ([0, 0, 1, 4, 9, 16, 30], 3),
+])  # fmt: skip
+def test_half_of_a_run_of_curvatures_suffices(y, knots):
+    """Fewest knots: half of each maximal run of curvatures of one sign, rounded up."""
+    problem = mlp.MeasureProblem(
+        np.arange(len(y))[:, None], y, loss=mlp.Interpolation(), bias="free", skip="affine"
+    )
+    best = optimal_set(problem).sparsest()
+    assert len(best.measure) == best.lower_bound == knots
+    everything_is_optimal(problem, [best.measure])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_sparsest_has_the_fewest_knots(seed):
+    rng = np.random.default_rng(seed)
+    x, y = np.sort(rng.uniform(0.0, 5.0, 6)), np.cumsum(np.cumsum(rng.uniform(-0.5, 1.0, 6)))
+    options = {"lam": 0.05} if seed % 2 else {"loss": mlp.Interpolation()}
+    problem = mlp.MeasureProblem(x[:, None], y, bias="free", skip="affine", **options)
+    solution = mlp.solve(problem, tol_gap=1e-9)
+    best = mlp.solution_set(solution).sparsest()
+    assert len(best.measure) == len(mlp.fewest_knots(solution).measure)
+    everything_is_optimal(problem, [best.measure])
+
+
 def test_a_unique_solution_is_a_point():
     problem = mlp.MeasureProblem(np.eye(2), [3.0, 4.0], lam=0.5, bias="none")
     solution = mlp.solve(problem, tol_gap=1e-9)

@@ -202,6 +202,11 @@ def test_agrees_with_linear_programs_over_all_cells(family, bias, loss):
             assert_two_solutions(u)
 
 
+def test_data_that_are_all_zero():
+    u = verdict(np.zeros((3, 1)), [1.0, 2.0, 3.0], lam=1.0, bias="none")
+    assert u.verdict.name == "UNIQUE" and len(u.saturated) == 0
+
+
 def test_listed_points_are_all_points():
     # With one of the peaks withheld the search must not end well.
     rng = np.random.default_rng(0)
