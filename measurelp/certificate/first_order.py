@@ -25,6 +25,7 @@ import numpy as np
 
 from measurelp.certificate.peaks import Matrix, Peak, Vector
 from measurelp.certificate.saturated_set import View
+from measurelp.certificate.stationary import face_columns
 
 _DEPENDENT = 1e-11
 
@@ -56,11 +57,7 @@ def first_order(
     view: View, support: list[Peak], masses: Vector, dual: Vector, noise: Vector
 ) -> FirstOrder:
     """Solve the bordered system for a limit with peaks, masses (not signed) and dual vector."""
-    active = view.active(support)
-    blocks = [
-        peak.sign * (active[:, k, None] * (view.space.rows @ peak.face))
-        for k, peak in enumerate(support)
-    ]
+    blocks = face_columns(view.space.rows, support, view.active(support))
     columns = np.hstack([*blocks, view.basis])
     n, q = columns.shape
     units = [np.linalg.lstsq(peak.face, peak.point, rcond=None)[0] for peak in support]

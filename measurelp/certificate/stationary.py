@@ -75,7 +75,7 @@ def stationary_point(
     the one closest to the given one among all that are stationary on these faces.
     """
     n, p = len(y), skip.shape[1]
-    blocks = [peak.sign * (active[:, k, None] * (rows @ peak.face)) for k, peak in enumerate(peaks)]
+    blocks = face_columns(rows, peaks, active)
     sizes = [block.shape[1] for block in blocks]
     ends = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
     f = int(ends[-1])
@@ -182,6 +182,11 @@ def stationary_point(
         masses=masses * lengths, alpha=dual, mass_error=radius * float(masses.max(initial=0.0)),
         alpha_error=radius * reach + rounding, target_shift=shift,
     )  # fmt: skip
+
+
+def face_columns(rows: Matrix, peaks: list[Peak], active: NDArray[np.bool_]) -> list[Matrix]:
+    """For each peak what a step on its face changes at the data, (n, f): s D X B."""
+    return [peak.sign * (active[:, k, None] * (rows @ peak.face)) for k, peak in enumerate(peaks)]
 
 
 def _spanning(columns: Matrix) -> tuple[Matrix, float]:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from measurelp.certificate import Nondegeneracy, nondegeneracy
 from measurelp.certificate.uniqueness import DEFAULT_WORK, check_plain
 from measurelp.errors import InvalidProblem
-from measurelp.problem import Interpolation, MeasureProblem, Squared
+from measurelp.problem import Interpolation, MeasureProblem, Squared, positive_number
 from measurelp.solving.entry import solve
 from measurelp.solving.largest_lam import lam_max
 from measurelp.solving.progress import Callback
@@ -162,6 +162,14 @@ class Stability:
     limit: Solution
     paths: tuple[StabilityPath, ...]
 
+    @property
+    def atoms_stay(self) -> bool | None:
+        """Whether they do on all paths; None if unknown."""
+        said = [path.atoms_stay for path in self.paths]
+        if False in said:
+            return False
+        return True if said and None not in said else None
+
     def table(self) -> str:
         """The steps of all paths, one a line, with the fitted rates."""
         head = (
@@ -267,10 +275,10 @@ def stability(
     """
     _check_problem(problem)
     nus = _noises(noises, problem.n, seed)
-    _check_positive("tol_gap", tol_gap)
-    _check_positive("max_work", max_work)
+    positive_number("tol_gap", tol_gap)
+    positive_number("max_work", max_work)
     if time_limit is not None:
-        _check_positive("time_limit", time_limit)
+        positive_number("time_limit", time_limit)
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     factors = _factors(problem, lams, _left(deadline))
     target = replace(problem, lam=1.0, loss=Interpolation())
@@ -367,14 +375,6 @@ def _numbers(name: str, value: ArrayLike) -> NDArray[np.float64]:
     if not np.isfinite(numbers).all():
         raise InvalidProblem(f"{name}: expected finite numbers, found {value!r}.")
     return numbers
-
-
-def _check_positive(name: str, value: object) -> None:
-    if (
-        isinstance(value, bool) or not isinstance(value, (int, float, np.number))
-        or not (math.isfinite(value) and value > 0.0)
-    ):  # fmt: skip
-        raise InvalidProblem(f"{name}: expected a finite number > 0, found {value!r}.")
 
 
 def _check_problem(problem: object) -> None:

@@ -22,7 +22,7 @@ def test_one_interior_atom_with_noise():
     found = mlp.stability(problem, lams=[0.05, 0.5, 0.005], noises=[nu])
     assert found.verdict is StabilityVerdict.STABLE
     (path,) = found.paths
-    assert path.atoms_stay and path.settled_from == 0.5
+    assert found.atoms_stay and path.atoms_stay and path.settled_from == 0.5
     assert [step.lam for step in path.steps] == [0.5, 0.05, 0.005]
     first = path.steps[0].certificate
     assert first.primal_value == pytest.approx(2.316823089414956, rel=1e-9)
@@ -123,6 +123,7 @@ def test_noise_decides_whether_atoms_stay():
     assert all(step.n_atoms == 2 for step in beyond.paths[0].steps)
     both = mlp.stability(problem, noises=[[0.0, -0.5], [0.0, -1.5]])
     assert both.verdict is StabilityVerdict.DEGENERATE and len(both.paths) == 2
+    assert inside.atoms_stay is True and both.atoms_stay is False
 
 
 def test_a_teacher_whose_dual_vector_of_least_norm_is_no_certificate():
