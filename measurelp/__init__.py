@@ -109,10 +109,14 @@ if TYPE_CHECKING:
     )
     from measurelp.problem import (
         Absolute,
+        AbsoluteValue,
         Hinge,
         Huber,
         Interpolation,
+        L1Ball,
         L2Ball,
+        LeakyReLU,
+        LInfBall,
         Logistic,
         Loss,
         MeasureProblem,
@@ -148,7 +152,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "measurelp.problem": (
-        "Absolute", "Hinge", "Huber", "Interpolation", "L2Ball", "Logistic", "Loss",
+        "Absolute", "AbsoluteValue", "Hinge", "Huber", "Interpolation", "L1Ball", "L2Ball", "LInfBall", "LeakyReLU", "Logistic", "Loss",
         "MeasureProblem", "Poisson", "Quantile", "ReLU", "Squared", "SquaredHinge",
         "lam_from_weight_decay",
     ),
@@ -201,6 +205,7 @@ _ROOMS = ("plotting",)
 
 __all__ = [
     "Absolute",
+    "AbsoluteValue",
     "Arrangement",
     "AtomicMeasure",
     "BackendError",
@@ -223,9 +228,12 @@ __all__ = [
     "Interpolation",
     "InvalidFile",
     "InvalidProblem",
+    "L1Ball",
     "L2Ball",
+    "LInfBall",
     "LayerCertificate",
     "LayerCertificates",
+    "LeakyReLU",
     "Logistic",
     "Loss",
     "MatrixReport",

@@ -99,6 +99,7 @@ def sklearn_from_network(
         (``loss_curve_``) is not there.  A network without neurons gets one dead neuron.
     """
     home = require("sklearn.neural_network", extra="sklearn")
+    network.require_relu("scikit-learn's relu")
     network = network.skip_as_neurons().in_form(form)
     c = network.outputs
     hidden, hidden_bias = network.hidden_weights, network.hidden_bias

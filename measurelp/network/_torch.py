@@ -20,6 +20,7 @@ from measurelp.network.chain import ReluChain
 from measurelp.network.files import MAX_BYTES, check_file_size
 from measurelp.network.named_weights import chain_from_named_weights, network_from_named_weights
 from measurelp.network.relu_network import Form, ReluNetwork
+from measurelp.problem import Activation, LeakyReLU, ReLU
 from measurelp.problem.measure_problem import Bias
 
 Matrix = NDArray[np.float64]
@@ -100,6 +101,9 @@ def torch_from_network(
     elif skip != "module":
         raise InvalidProblem(f"skip: expected 'module' or 'neurons', found {skip!r}.")
     network = network.in_form(form)
+    if network.skip is not None:
+        network.require_relu("a module with a skip")
+    activation = _module_of(torch, network.activation)
 
     out = network.output_weights.reshape(network.width, network.outputs).T
     constant = np.atleast_1d(network.output_bias)
@@ -112,7 +116,16 @@ def torch_from_network(
 
         matrix = network.skip.linear.reshape(network.d, -1).T
         return SkipNetwork(hidden, output, _linear(kind, matrix, None))
-    return torch.nn.Sequential(OrderedDict(hidden=hidden, relu=torch.nn.ReLU(), output=output))
+    return torch.nn.Sequential(OrderedDict(hidden=hidden, relu=activation, output=output))
+
+
+def _module_of(torch: Any, activation: Activation) -> Any:
+    """The torch module of an activation."""
+    if isinstance(activation, LeakyReLU):
+        return torch.nn.LeakyReLU(float(activation.slope))
+    if not isinstance(activation, ReLU):
+        raise InvalidProblem(f"network: torch has no module for the activation {activation!r}.")
+    return torch.nn.ReLU()
 
 
 def torch_with_chain(module: Any, chain: ReluChain, *, in_place: bool = False) -> Any:

@@ -138,6 +138,7 @@ def network_from_chain(
 
 def chain_from_network(network: ReluNetwork) -> ReluChain:
     """The chain with one hidden layer of a two-layer network; a skip must be made neurons first."""
+    network.require_relu("a chain of layers")
     if network.skip is not None:
         raise InvalidProblem(
             "network: it has a linear skip, which a chain of layers cannot hold; "

@@ -9,12 +9,16 @@ import numpy as np
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure, Skip
 from measurelp.network.relu_network import ReluNetwork
-from measurelp.problem import MeasureProblem
+from measurelp.problem import Activation, MeasureProblem, ReLU
 from measurelp.problem.measure_problem import Bias
 
 
 def network_from_measure(
-    measure: AtomicMeasure, *, bias: Bias = "penalized", balanced: bool = True
+    measure: AtomicMeasure,
+    *,
+    bias: Bias = "penalized",
+    balanced: bool = True,
+    activation: Activation | None = None,
 ) -> ReluNetwork:
     r"""The finite network of a finitely supported measure, one neuron an atom.
 
@@ -27,6 +31,8 @@ def network_from_measure(
     balanced : bool
         With True (default) :math:`|v_k| = |w_k|`, so that half the sum of squared weights is
         the total variation; with False neurons keep the atoms' unit norm.
+    activation : Activation, optional
+        What neurons do; the ReLU if left out.
 
     Returns
     -------
@@ -50,7 +56,10 @@ def network_from_measure(
         )
     else:
         weights, hidden_bias = atoms[:, :-1], atoms[:, -1]
-    network = ReluNetwork(weights, hidden_bias, output_weights=measure.masses, skip=skip, bias=bias)
+    network = ReluNetwork(
+        weights, hidden_bias, output_weights=measure.masses, skip=skip, bias=bias,
+        activation=ReLU() if activation is None else activation,
+    )  # fmt: skip
     return network.balanced() if balanced else network
 
 
@@ -119,6 +128,11 @@ def _check_fits(network: ReluNetwork, problem: MeasureProblem) -> None:
         raise InvalidProblem(
             f"network: expected {problem.d} inputs, as many as the problem has features, "
             f"found {network.d}."
+        )
+    if network.activation.slopes != problem.activation.slopes:
+        raise InvalidProblem(
+            f"network: its neurons have the activation {network.activation!r}, those of the "
+            f"problem {problem.activation!r}."
         )
     if problem.bias == "none" and np.any(network.hidden_bias):
         raise InvalidProblem(

@@ -99,4 +99,5 @@ class InputScaler:
             weights, network.hidden_bias - weights @ self.centre,
             output_weights=network.output_weights, output_bias=output_bias, skip=skip,
             bias="penalized" if network.bias == "none" else network.bias,
+            activation=network.activation,
         )  # fmt: skip

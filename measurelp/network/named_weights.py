@@ -92,6 +92,7 @@ def named_weights_from_network(network: ReluNetwork) -> dict[str, NDArray[np.flo
 
     The hidden bias is left out where ``network.bias`` is "none", the output bias where it is 0.
     """
+    network.require_relu("a file of weights")
     arrays = {
         "hidden.weight": network.hidden_weights,
         "output.weight": network.output_weights.reshape(network.width, network.outputs).T,

@@ -101,7 +101,7 @@ def prune_network(network: ReluNetwork, X: ArrayLike) -> ReluNetwork:
     inputs = finite_matrix("X", X)
     if inputs.shape[1] != network.d:
         raise InvalidProblem(f"X: expected {network.d} columns, found {inputs.shape[1]}.")
-    active = np.maximum(inputs @ unit.hidden_weights.T + unit.hidden_bias, 0.0)
+    active = unit.activation.values(inputs @ unit.hidden_weights.T + unit.hidden_bias)
     if network.outputs > 1 or unit.output_weights.ndim == 2:
         kept, output = prune_layer(active.T, unit.output_weights.T)
         return _with(unit, kept, output.T)

@@ -1,4 +1,4 @@
-"""Two-layer ReLU networks, their norms and their two normal forms."""
+"""Two-layer networks of ReLUs and their kin, their norms and their two normal forms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from measurelp.errors import InvalidProblem
 from measurelp.measure import Skip
-from measurelp.problem import finite_matrix
+from measurelp.problem import Activation, ReLU, finite_matrix
 from measurelp.problem.measure_problem import Bias
 
 Form = Literal["balanced", "unit", "as is"]
@@ -36,6 +36,9 @@ class ReluNetwork:
     bias : {"penalized", "none", "free"}
         Whether :math:`b_k` counts in the norm :math:`|w_k|` of a neuron ("penalized"), is
         absent ("none": every :math:`b_k` must be 0), or does not count ("free").
+    activation : Activation
+        What hidden neurons do, by default the ReLU :math:`t_+`.  Norms and normal forms are the same
+        for all positively homogeneous ones; conversions that cannot say another refuse it.
 
     Raises
     ------
@@ -59,6 +62,7 @@ class ReluNetwork:
     output_bias: float | NDArray[np.float64] = field(default=0.0, kw_only=True)
     skip: Skip | None = field(default=None, kw_only=True)
     bias: Bias = field(default="penalized", kw_only=True)
+    activation: Activation = field(default_factory=ReLU, kw_only=True)
 
     def __post_init__(self) -> None:
         hidden = _finite("hidden_weights", self.hidden_weights, ndim=2)
@@ -83,6 +87,10 @@ class ReluNetwork:
         if self.bias not in get_args(Bias):
             raise InvalidProblem(
                 f"bias: expected one of {', '.join(get_args(Bias))}, found {self.bias!r}."
+            )
+        if isinstance(self.activation, type) or not isinstance(self.activation, Activation):
+            raise InvalidProblem(
+                f"activation: expected an instance such as mlp.ReLU(), found {self.activation!r}."
             )
         if self.bias == "none" and np.any(hidden_bias):
             raise InvalidProblem(
@@ -152,7 +160,7 @@ class ReluNetwork:
                 f"ones), found {inputs.shape[1]}."
             )
         inner = inputs @ self.hidden_weights.T + self.hidden_bias
-        values = np.maximum(inner, 0.0) @ self.output_weights + self.output_bias
+        values = self.activation.values(inner) @ self.output_weights + self.output_bias
         return np.asarray(values if self.skip is None else values + self.skip.predict(inputs))
 
     def balanced(self) -> ReluNetwork:
@@ -202,17 +210,25 @@ class ReluNetwork:
         With the singular values :math:`C = \sum_j s_j u_j z_j^\top` of the skip (d, c),
         :math:`C^\top x = \sum_j s_j z_j\,[\langle u_j, x\rangle_+ - \langle -u_j, x\rangle_+]`:
         two neurons a singular value.  What was free now costs: the path norm grows by
-        :math:`2\sum_j s_j`, for one output twice the length of c.
+        :math:`2\sum_j s_j`, for one output twice the length of c.  For an activation
+        :math:`p\,t_+ + q\,(-t)_+` the difference of the two is :math:`(p - q)\,t`, which costs as much
+        over p - q.
         """
         if self.skip is None:
             return self
+        steepness = self.activation.slopes[0] - self.activation.slopes[1]
+        if steepness == 0.0:
+            raise InvalidProblem(
+                f"activation: no pair of {self.activation.name} neurons is linear, so the skip "
+                "cannot become neurons."
+            )
         left, values, right = np.linalg.svd(
             self.skip.linear.reshape(self.d, -1), full_matrices=False
         )
         rank = int(np.count_nonzero(values > values[0] * np.finfo(np.float64).eps * self.d))
         inward = np.sqrt(values[:rank])[:, None] * left[:, :rank].T
         outward = np.sqrt(values[:rank])[:, None] * right[:rank]
-        outward = np.vstack([outward, -outward])
+        outward = np.vstack([outward, -outward]) / steepness
         return replace(
             self, skip=None,
             hidden_weights=np.vstack([self.hidden_weights, inward, -inward]),
@@ -230,12 +246,20 @@ class ReluNetwork:
         document, arrays = parts_from_network(self)
         write_folder(folder, document, arrays, kind="network", overwrite=overwrite)
 
+    def require_relu(self, purpose: str) -> None:
+        """Raise InvalidProblem if the activation is another than the ReLU."""
+        if self.activation.slopes != (1.0, 0.0):
+            raise InvalidProblem(
+                f"network: {purpose} is for ReLU networks, and its neurons have the activation "
+                f"{self.activation!r}."
+            )
+
     def _without_constants(self) -> ReluNetwork:
         """Under a free bias, neurons without input weights moved into the output bias."""
         flat = ~self.hidden_weights.any(axis=1) & (self.hidden_bias != 0.0)
         if self.bias != "free" or not flat.any():
             return self
-        constant = np.maximum(self.hidden_bias[flat], 0.0) @ self.output_weights[flat]
+        constant = self.activation.values(self.hidden_bias[flat]) @ self.output_weights[flat]
         return replace(
             self, hidden_weights=self.hidden_weights[~flat], hidden_bias=self.hidden_bias[~flat],
             output_weights=self.output_weights[~flat], output_bias=self.output_bias + constant,
@@ -253,9 +277,10 @@ class ReluNetwork:
 
     def __repr__(self) -> str:
         skip = "" if self.skip is None else ", with affine skip"
+        kind = "" if self.activation.name == "relu" else f", {self.activation!r}"
         several = f", {self.outputs} outputs" if self.output_weights.ndim == 2 else ""
         return (
-            f"ReluNetwork({self.d} inputs, {self.width} neurons{several}, bias={self.bias}{skip}, "
+            f"ReluNetwork({self.d} inputs, {self.width} neurons{several}, bias={self.bias}{kind}{skip}, "
             f"path norm {self.path_norm:.6g})"
         )
 

@@ -224,6 +224,7 @@ def _residuals(network: ReluNetwork, inputs: Matrix, y: ArrayLike) -> Matrix:
 
 
 def _check_inputs(network: ReluNetwork, inputs: Matrix) -> None:
+    network.require_relu("sharing of neurons")
     if inputs.shape[1] != network.d:
         raise InvalidProblem(
             f"X: expected {network.d} columns, as many as the network has inputs, found "

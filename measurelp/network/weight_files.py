@@ -17,6 +17,7 @@ from measurelp.network._torch import network_from_state_dict
 from measurelp.network.files import arrays_from_npz, read_file, read_folder
 from measurelp.network.input_scaler import InputScaler
 from measurelp.network.relu_network import ReluNetwork
+from measurelp.problem import activation_document, activation_from_document
 from measurelp.problem.measure_problem import Bias
 
 _READERS: dict[str, Callable[[Any], ReluNetwork]] = {
@@ -33,7 +34,7 @@ def parts_from_network(
 ) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
     """The document entries and the arrays from which :func:`network_from_parts` restores it.
 
-    The document is ``{"network": {"bias": ...}}``; the arrays are hidden_weights,
+    The document is ``{"network": {"bias": ..., "activation": ...}}``; the arrays are hidden_weights,
     hidden_bias, output_weights, output_bias and, if there is a skip, skip_linear.  A folder
     that holds these among others can be read by :func:`load_network`.
     """
@@ -45,7 +46,8 @@ def parts_from_network(
     }
     if network.skip is not None:
         arrays["skip_linear"] = network.skip.linear
-    return {"network": {"bias": network.bias}}, arrays
+    entry = {"bias": network.bias, "activation": activation_document(network.activation)}
+    return {"network": entry}, arrays
 
 
 def network_from_parts(
@@ -70,6 +72,12 @@ def network_from_parts(
     if bias not in get_args(Bias):
         raise InvalidFile(f"{name}: the entry network.bias is {bias!r}.")
     try:
+        activation = activation_from_document(entry.get("activation", {"name": "relu"}))
+    except (AttributeError, KeyError, TypeError, InvalidProblem):
+        raise InvalidFile(
+            f"{name}: the entry network.activation is {entry['activation']!r}."
+        ) from None
+    try:
         output_bias = np.asarray(arrays.get("output_bias", 0.0), dtype=np.float64)
         output = np.asarray(arrays["output_weights"], dtype=np.float64)
         skip = arrays.get("skip_linear", arrays.get("skip"))
@@ -82,7 +90,7 @@ def network_from_parts(
         return ReluNetwork(
             hidden, hidden_bias, output_weights=output, output_bias=output_bias,
             skip=None if skip is None else Skip(np.asarray(skip, dtype=np.float64)),
-            bias=cast("Bias", bias),
+            bias=cast("Bias", bias), activation=activation,
         )  # fmt: skip
     except (InvalidProblem, ValueError, TypeError) as error:
         raise InvalidFile(f"{name}: {error}") from None

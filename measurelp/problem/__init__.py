@@ -1,7 +1,15 @@
 """What is asked: data, loss, ball, activation, bias and skip.  Knows numpy only."""
 
-from measurelp.problem.activations import AbsoluteValue, Activation, LeakyReLU, ReLU
-from measurelp.problem.balls import Ball, L2Ball
+from measurelp.problem.activations import (
+    ACTIVATIONS,
+    AbsoluteValue,
+    Activation,
+    LeakyReLU,
+    ReLU,
+    activation_document,
+    activation_from_document,
+)
+from measurelp.problem.balls import BALLS, Ball, L2Ball
 from measurelp.problem.conventions import TrainedLoss, TrainedPenalty, lam_from_weight_decay
 from measurelp.problem.losses import (
     LOSSES,
@@ -23,9 +31,10 @@ from measurelp.problem.polyhedral_balls import L1Ball, LInfBall
 from measurelp.problem.row_space import RowSpace, row_space
 
 __all__ = [
-    "LOSSES", "Absolute", "AbsoluteValue", "Activation", "Ball", "ConeForm", "Hinge", "Huber",
+    "ACTIVATIONS", "BALLS", "LOSSES", "Absolute", "AbsoluteValue", "Activation", "Ball", "ConeForm", "Hinge", "Huber",
     "Interpolation", "L1Ball", "L2Ball", "LInfBall", "LeakyReLU", "Logistic", "Loss",
     "MeasureProblem", "Poisson", "Quantile", "ReLU", "RowSpace", "Squared", "SquaredHinge",
-    "TrainedLoss", "TrainedPenalty", "finite_matrix", "float_array", "lam_from_weight_decay",
+    "TrainedLoss", "TrainedPenalty", "activation_document",
+    "activation_from_document", "finite_matrix", "float_array", "lam_from_weight_decay",
     "positive_number", "row_space",
 ]  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +45,8 @@ class ReLU:
     array([0., 2.])
     """
 
-    name: str = "relu"
-    slopes: tuple[float, float] = (1.0, 0.0)
+    name: str = field(default="relu", init=False, repr=False)
+    slopes: tuple[float, float] = field(default=(1.0, 0.0), init=False, repr=False)
 
     def values(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.maximum(inner, 0.0)
@@ -93,8 +94,28 @@ class AbsoluteValue:
     array([1., 2.])
     """
 
-    name: str = "absolute_value"
-    slopes: tuple[float, float] = (1.0, 1.0)
+    name: str = field(default="absolute_value", init=False, repr=False)
+    slopes: tuple[float, float] = field(default=(1.0, 1.0), init=False, repr=False)
 
     def values(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.abs(inner)
+
+
+ACTIVATIONS: dict[str, type[ReLU | LeakyReLU | AbsoluteValue]] = {
+    "relu": ReLU,
+    "leaky_relu": LeakyReLU,
+    "absolute_value": AbsoluteValue,
+}
+
+
+def activation_document(activation: Activation) -> dict[str, Any]:
+    """Name and parameters, from which :func:`activation_from_document` makes it again."""
+    options: dict[str, Any] = asdict(activation)  # type: ignore[call-overload]
+    facts = ("name", "slopes")
+    return {"name": activation.name, **{k: v for k, v in options.items() if k not in facts}}
+
+
+def activation_from_document(document: Mapping[str, Any]) -> Activation:
+    """The activation of a document; KeyError or TypeError where it is none of ours."""
+    options = {key: value for key, value in document.items() if key != "name"}
+    return ACTIVATIONS[document["name"]](**options)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from measurelp.problem.polyhedral_balls import Fan
+from measurelp.problem.polyhedral_balls import Fan, L1Ball, LInfBall
 
 
 @runtime_checkable
@@ -45,7 +45,7 @@ class L2Ball:
     array([5.])
     """
 
-    name: str = "l2"
+    name: str = field(default="l2", init=False, repr=False)
 
     def norm(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.linalg.norm(weights, axis=1))
@@ -57,3 +57,10 @@ class L2Ball:
     def fan(self) -> None:
         """A sphere has no flat parts."""
         return
+
+
+BALLS: dict[str, type[L1Ball | L2Ball | LInfBall]] = {
+    "l2": L2Ball,
+    "l1": L1Ball,
+    "linf": LInfBall,
+}

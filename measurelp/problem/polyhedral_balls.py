@@ -8,7 +8,7 @@ rays, scaled to norm 1, are a finite dictionary that loses nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import combinations, permutations, product
 from typing import Protocol
@@ -42,7 +42,7 @@ class L1Ball:
     array([7.])
     """
 
-    name: str = "l1"
+    name: str = field(default="l1", init=False, repr=False)
 
     @property
     def fan(self) -> Fan:
@@ -75,7 +75,7 @@ class LInfBall:
     array([4.])
     """
 
-    name: str = "linf"
+    name: str = field(default="linf", init=False, repr=False)
 
     @property
     def fan(self) -> Fan:

@@ -167,6 +167,11 @@ def diagnose(
         raise InvalidProblem(
             f"tol_stationary: expected a finite number > 0, found {tol_stationary!r}."
         )
+    if problem.ball.name != "l2" or problem.activation.name != "relu":
+        raise InvalidProblem(
+            f"problem: a diagnosis merges and rescales ReLU neurons by their Euclidean norm; found "
+            f"{problem.ball!r} and {problem.activation!r}."
+        )
     given = _network(problem, network)
     measure = candidate_measure(problem, given)
     certificate, found = certified(

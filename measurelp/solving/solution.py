@@ -24,7 +24,14 @@ from measurelp.network import (
     read_folder,
     write_folder,
 )
-from measurelp.problem import LOSSES, Loss, MeasureProblem
+from measurelp.problem import (
+    BALLS,
+    LOSSES,
+    Loss,
+    MeasureProblem,
+    activation_document,
+    activation_from_document,
+)
 from measurelp.proof import DEFAULT_RECORDS, Proof, write_proof
 from measurelp.status import Termination, Verdict
 
@@ -68,7 +75,9 @@ class Solution:
 
     def network(self) -> ReluNetwork:
         """The finite network, balanced, one neuron an atom."""
-        return network_from_measure(self.measure, bias=self.problem.bias)
+        return network_from_measure(
+            self.measure, bias=self.problem.bias, activation=self.problem.activation
+        )
 
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the problem's data, the measure, the dual and the certificate to a folder.
@@ -80,7 +89,7 @@ class Solution:
         document, arrays = parts_from_network(self.network())
         document["problem"] = {
             "lam": problem.lam, "loss": problem.loss.name, "ball": problem.ball.name,
-            "activation": problem.activation.name, "bias": problem.bias, "skip": problem.skip,
+            "activation": activation_document(problem.activation), "bias": problem.bias, "skip": problem.skip,
             "outputs": problem.outputs,
             "loss_options": _loss_options(problem.loss),
         }  # fmt: skip
@@ -154,14 +163,13 @@ def load_solution(folder: str | os.PathLike[str]) -> Solution:
     document, arrays = read_folder(folder, kind="solution")
     try:
         stated, claimed = document["problem"], document["certificate"]
-        if (stated["ball"], stated["activation"]) != ("l2", "relu"):
-            raise InvalidFile(
-                f"{folder}: ball {stated['ball']!r} and activation {stated['activation']!r} are "
-                "not known to this version."
-            )
+        activation = stated["activation"]
+        if activation == "relu":  # as it was written before there were others
+            activation = {"name": "relu"}
         loss = LOSSES[stated["loss"]](**stated["loss_options"])
         problem = MeasureProblem(
             arrays["X"], arrays["y"], lam=stated["lam"], loss=loss, bias=stated["bias"],
+            ball=BALLS[stated["ball"]](), activation=activation_from_document(activation),
             skip=stated["skip"], outputs=stated.get("outputs", "joint"),
             sample_weight=arrays.get("sample_weight"),
         )  # fmt: skip
