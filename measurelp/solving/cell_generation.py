@@ -39,6 +39,7 @@ from measurelp.solving.conic_master import ConicMaster
 from measurelp.solving.interrupts import Interrupts
 from measurelp.solving.master import Master, Solved
 from measurelp.solving.neurons import Neurons, Training, merged, pruned
+from measurelp.solving.newton_master import NewtonMaster
 from measurelp.solving.null_model import null_model
 from measurelp.solving.polish import polished
 from measurelp.solving.pricing import priced_peaks
@@ -113,12 +114,14 @@ class CellGeneration:
         self.training = Training.of(problem, space)
         self.basis = skip_basis(problem)
         self.span = orthonormal_span(self.training.skip_columns)
-        slides = self.slides and problem.loss.is_quadratic and problem.activation.slopes == _RELU
+        slides = self.slides and problem.loss.is_smooth and problem.activation.slopes == _RELU
         self.master: Master = ConicMaster(self.training, self.backend)
         if problem.ball.fan is not None:
             self.master = AtomMaster(self.training, None if self.slides else self.backend)
-        elif slides:
+        elif slides and problem.loss.is_quadratic:
             self.master = SlidingMaster(self.training, self.span)
+        elif slides:
+            self.master = NewtonMaster(self.training)
         self.rng = np.random.default_rng(_SEED)
 
     def solution(self, first: AtomicMeasure | None, why: str) -> Solution:
@@ -274,7 +277,7 @@ class CellGeneration:
         master = self.master
         if self.best_value < self.watched - 1e-9 * abs(self.best_value):
             self.watched, self.headway = self.best_value, self.rounds
-        if not isinstance(master, SlidingMaster):
+        if not isinstance(master, (SlidingMaster, NewtonMaster)):
             return False
         if master.failures < _MOST_FAILURES and self.rounds - self.headway < _PATIENCE:
             return False
