@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         MeasurelpError,
         MissingDependency,
     )
+    from measurelp.estimators import MeasureClassifier, MeasureRegressor, MeasureRegressorCV
     from measurelp.measure import AtomicMeasure, Skip
     from measurelp.network import (
         BalanceReport,
@@ -199,6 +200,7 @@ _HOMES = {
     ),
     "measurelp.cli.machine": ("info",),
     "measurelp.report": ("write_report",),
+    "measurelp.estimators": ("MeasureClassifier", "MeasureRegressor", "MeasureRegressorCV"),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("plotting",)
@@ -237,7 +239,10 @@ __all__ = [
     "Logistic",
     "Loss",
     "MatrixReport",
+    "MeasureClassifier",
     "MeasureProblem",
+    "MeasureRegressor",
+    "MeasureRegressorCV",
     "MeasurelpError",
     "MissingDependency",
     "Nondegeneracy",

@@ -58,7 +58,8 @@ def test_stating_and_certifying_a_problem_needs_no_optional_package():
     code = """
 import json, sys, measurelp as mlp
 for name in mlp.__all__:
-    getattr(mlp, name)
+    if mlp._HOME.get(name) != "measurelp.estimators":
+        getattr(mlp, name)
 print(json.dumps(sorted(sys.modules)))
 """
     assert {"sklearn", "torch", "matplotlib", "rich", "click", "cvxpy"}.isdisjoint(
@@ -172,6 +173,7 @@ def blocks(file):
         "docs/networks.md",
         "docs/numbers.md",
         "docs/oracle.md",
+        "docs/estimators.md",
         "docs/plotting.md",
         "docs/report.md",
         "docs/proof.md",

@@ -1,0 +1,167 @@
+"""What all estimators share: words to objects, samples to a problem, solutions to arrays."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from measurelp.errors import InvalidProblem
+from measurelp.estimators._patience import PatientOracle
+from measurelp.problem import LOSSES, Ball, L1Ball, L2Ball, LInfBall, Loss, MeasureProblem
+from measurelp.solving import Progress, Solution, solve
+from measurelp.status import Verdict
+
+Matrix = NDArray[np.float64]
+_LOGGER = logging.getLogger("measurelp")
+_BALLS: dict[str, type[Ball]] = {"l1": L1Ball, "l2": L2Ball, "linf": LInfBall}
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Different samples and how often each counts, in an order that only they decide.
+
+    Repeated samples and samples with weights therefore are one and the same problem.
+
+    Attributes
+    ----------
+    X : (m, d) array
+    Y : (m, c) array
+    weight : (m,) array
+        Positive.
+    """
+
+    X: Matrix
+    Y: Matrix
+    weight: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, X: Matrix, Y: Matrix, weight: NDArray[np.float64] | None) -> Samples:
+        """Merge equal samples; those of weight 0 are left out."""
+        weight = np.ones(len(X)) if weight is None else weight
+        if np.any(weight < 0.0):
+            raise InvalidProblem("sample_weight: expected numbers >= 0, found a negative one.")
+        used = weight > 0.0
+        if not used.any():
+            raise InvalidProblem("sample_weight: all weights are 0, so there is no sample.")
+        table = np.hstack([X[used], Y[used]]) + 0.0
+        rows, which = np.unique(table, axis=0, return_inverse=True)
+        totals = np.bincount(which.ravel(), weights=weight[used]).astype(np.float64)
+        return cls(rows[:, : X.shape[1]], rows[:, X.shape[1] :], totals)
+
+
+def loss_from_option(loss: str | Loss) -> Loss:
+    """A loss by its word, or itself."""
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, str) and loss in LOSSES:
+        return LOSSES[loss]()
+    raise InvalidProblem(
+        f"loss: expected one of {', '.join(LOSSES)}, or a loss such as mlp.Huber(), found {loss!r}."
+    )
+
+
+def ball_from_option(ball: str | Ball) -> Ball:
+    """A ball by its word, or itself."""
+    if isinstance(ball, str) and ball in _BALLS:
+        return _BALLS[ball]()
+    if isinstance(ball, Ball) and not isinstance(ball, type):
+        return ball
+    raise InvalidProblem(
+        f"ball: expected one of {', '.join(_BALLS)}, or a ball such as mlp.L2Ball(), found {ball!r}."
+    )
+
+
+def problem_from_samples(
+    estimator: Any, samples: Samples, y: Matrix, loss: Loss, alpha: Any
+) -> MeasureProblem:
+    """The problem whose lam is alpha times the number of samples."""
+    number = isinstance(alpha, (int, float, np.number)) and not isinstance(alpha, bool)
+    if not number or not (math.isfinite(alpha) and alpha > 0.0):
+        raise InvalidProblem(f"alpha: expected a finite number > 0, found {alpha!r}.")
+    return MeasureProblem(
+        samples.X, y, lam=float(alpha) * float(samples.weight.sum()), loss=loss,
+        ball=ball_from_option(estimator.ball), bias=estimator.bias,
+        skip="constant" if estimator.fit_intercept else "none", sample_weight=samples.weight,
+    )  # fmt: skip
+
+
+def solved(estimator: Any, problem: MeasureProblem) -> Solution:
+    """The solution within the estimator's budget."""
+    nodes = estimator.max_nodes
+    if isinstance(nodes, bool) or not isinstance(nodes, (int, np.integer)) or nodes < 1:
+        raise InvalidProblem(f"max_nodes: expected an integer >= 1, found {nodes!r}.")
+    return solve(
+        problem, tol_gap=estimator.tol, max_rounds=estimator.max_iter,
+        time_limit=estimator.time_limit,
+        oracle=PatientOracle(int(nodes), 1 if estimator.n_jobs is None else estimator.n_jobs),
+        callback=reporter(estimator.verbose),
+    )  # fmt: skip
+
+
+def reporter(verbose: int | bool) -> Any:
+    """A callback that logs each round, or None."""
+    if not verbose:
+        return None
+
+    def report(progress: Progress) -> None:
+        _LOGGER.info(
+            "round %d: objective %.9g, bound %.9g, %s", progress.round, progress.primal,
+            progress.dual, progress.message,
+        )  # fmt: skip
+
+    return report
+
+
+def warn_unless_optimal(name: str, solutions: list[Solution]) -> None:
+    """A ConvergenceWarning with the widest bracket, unless every solution is proved optimal."""
+    open_ = [s for s in solutions if not s.certificate.is_optimal]
+    if not open_:
+        return
+    worst = max(open_, key=lambda s: s.certificate.relative_gap).certificate
+    if worst.verdict is Verdict.INFEASIBLE:
+        raise InvalidProblem(f"y: {worst.message}.")
+    warnings.warn(
+        f"{name} stopped with the verdict {worst.verdict.name}: the optimum lies between "
+        f"{worst.dual_value:.9g} and {worst.primal_value:.9g} (sums over samples), a relative gap of "
+        f"{worst.relative_gap:.2g}, and tol={worst.tol_gap:g} was asked for. Raise max_iter, max_nodes "
+        "or time_limit, or alpha or tol.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
+
+
+def store(
+    estimator: Any, solutions: list[Solution], weight: float, *, is_table: bool = False
+) -> None:
+    """Set the fitted attributes from one solution an output; a table has columns even if one."""
+    c, single = len(solutions), len(solutions) == 1 and not is_table
+    atoms = [solution.measure.atoms for solution in solutions]
+    coef = np.zeros((sum(map(len, atoms)), c))
+    start = 0
+    for j, solution in enumerate(solutions):
+        coef[start : start + len(solution.measure), j] = solution.measure.masses
+        start += len(solution.measure)
+    estimator.solutions_ = tuple(solutions)
+    estimator.atoms_ = np.concatenate(atoms)
+    estimator.coef_ = coef[:, 0] if single else coef
+    constants = np.array([float(np.ravel(solution.skip.constant)[0]) for solution in solutions])
+    estimator.intercept_ = float(constants[0]) if single else constants
+    worst = max(solutions, key=lambda s: s.certificate.relative_gap)
+    estimator.certificate_ = worst.certificate
+    estimator.dual_gap_ = sum(s.certificate.gap for s in solutions) / weight
+    estimator.n_iter_ = max(1, *(int(s.stats["rounds"]) for s in solutions), 1)
+
+
+def scores(estimator: Any, X: Matrix) -> Matrix:
+    """The network's outputs, (n,) or (n, c)."""
+    lifted = X if estimator.bias == "none" else np.hstack([X, np.ones((len(X), 1))])
+    return np.asarray(
+        np.maximum(lifted @ estimator.atoms_.T, 0.0) @ estimator.coef_ + estimator.intercept_
+    )

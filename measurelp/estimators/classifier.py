@@ -1,0 +1,176 @@
+"""Classification by the global optimum over networks of every width."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from measurelp.errors import InvalidProblem
+from measurelp.estimators._fitting import (
+    Samples,
+    loss_from_option,
+    problem_from_samples,
+    scores,
+    solved,
+    store,
+    warn_unless_optimal,
+)
+from measurelp.problem import Ball, Loss
+from measurelp.problem.losses import MarginLoss
+
+
+def _has_probabilities(classifier: Any) -> bool:
+    return loss_from_option(classifier.loss).name == "logistic"
+
+
+class MeasureClassifier(ClassifierMixin, BaseEstimator):
+    r"""Infinitely wide two-layer ReLU classification, solved to a proved gap.
+
+    .. math:: \min_{\mu, c_0}\; \frac1n\sum_i\ell\bigl(y_i f(x_i)\bigr) + \alpha\,|\mu|_{TV}
+
+    with labels of -1 and 1; of three or more classes each is separated from the others by a
+    problem of its own, with a certificate of its own.
+
+    Parameters
+    ----------
+    alpha : float
+        Factor of the total variation; lam is alpha times the sum of sample weights.
+    loss : str or Loss
+        "logistic", "squared_hinge" or "hinge".
+    ball, bias, fit_intercept, tol, max_iter, max_nodes, time_limit, n_jobs, random_state, verbose
+        As for :class:`~measurelp.MeasureRegressor`; ``time_limit`` is for each of the problems.
+
+    Attributes
+    ----------
+    classes_ : (c,) array
+    atoms_ : (k, d + 1) or (k, d) array
+        Hidden weights of unit norm, of all problems.
+    coef_ : (k,) or (k, c) array
+        Their masses, a column a class for three or more classes.
+    intercept_ : float or (c,) array
+    certificate_ : Certificate
+        That with the widest gap; ``solutions_`` has them all.
+    dual_gap_ : float
+        Proved gap of the objective, summed over the problems.
+    n_iter_, solutions_, n_features_in_, feature_names_in_
+        As for :class:`~measurelp.MeasureRegressor`.
+
+    Warns
+    -----
+    ConvergenceWarning
+        When the budget ended first; the message has the bracket on the optimum.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from measurelp import MeasureClassifier
+    >>> X = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+    >>> model = MeasureClassifier(alpha=0.001).fit(X, ["same", "same", "other", "other"])
+    >>> model.certificate_.verdict.name, model.predict(X).tolist()
+    ('OPTIMAL', ['same', 'same', 'other', 'other'])
+    """
+
+    def __init__(
+        self,
+        alpha: float = 0.01,
+        *,
+        loss: str | Loss = "logistic",
+        ball: str | Ball = "l2",
+        bias: str = "penalized",
+        fit_intercept: bool = True,
+        tol: float = 1e-4,
+        max_iter: int = 100,
+        max_nodes: int = 2000,
+        time_limit: float | None = 10.0,
+        n_jobs: int | None = None,
+        random_state: None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.alpha = alpha
+        self.loss = loss
+        self.ball = ball
+        self.bias = bias
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.max_nodes = max_nodes
+        self.time_limit = time_limit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> MeasureClassifier:
+        """Solve the problem, or one a class, on the samples.
+
+        Parameters
+        ----------
+        X : (n, d) array_like
+        y : (n,) array_like
+            Labels of any kind, of at least two classes.
+        sample_weight : (n,) array_like, optional
+            Numbers >= 0.
+
+        Returns
+        -------
+        MeasureClassifier
+            Itself.
+        """
+        inputs, labels = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(labels)
+        loss = loss_from_option(self.loss)
+        if not isinstance(loss, MarginLoss):
+            raise InvalidProblem(
+                f'loss: expected "logistic", "squared_hinge" or "hinge", found {self.loss!r}.'
+            )
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        weight = None
+        present = np.ones(len(codes), dtype=bool)
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, inputs, dtype=np.float64)
+            present = weight > 0.0
+        if len(np.unique(codes[present])) < 2:
+            raise InvalidProblem(
+                "y: samples of at least two classes are needed, and there is one class only (among "
+                "those with a weight > 0)."
+            )
+        samples = Samples.of(inputs, codes[:, None].astype(np.float64), weight)
+        chosen = range(1, 2) if len(self.classes_) == 2 else range(len(self.classes_))
+        solutions = [
+            solved(self, problem_from_samples(self, samples, signs, loss, self.alpha))
+            for signs in (np.where(samples.Y[:, 0] == j, 1.0, -1.0) for j in chosen)
+        ]
+        store(self, solutions, float(samples.weight.sum()))
+        warn_unless_optimal(type(self).__name__, solutions)
+        return self
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """The networks' values, (n,) for two classes and (n, c) for more."""
+        check_is_fitted(self)
+        return scores(self, validate_data(self, X, dtype=np.float64, reset=False))
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The class with the largest value."""
+        values = self.decision_function(X)
+        index = (values > 0.0).astype(int) if values.ndim == 1 else values.argmax(axis=1)
+        return np.asarray(self.classes_[index])
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Probabilities of the logistic model, (n, c); of three or more classes, brought to sum 1."""
+        values = self.decision_function(X)
+        if values.ndim == 1:
+            positive = expit(values)
+            return np.column_stack([1.0 - positive, positive])
+        single = expit(values)
+        total = single.sum(axis=1, keepdims=True)
+        even = np.full_like(single, 1.0 / single.shape[1])
+        return np.where(total > 0.0, single / np.where(total > 0.0, total, 1.0), even)
