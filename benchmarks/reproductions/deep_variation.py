@@ -187,6 +187,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=_record.RESULTS / "deep_variation.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # weights that decay to nothing would cost most of the time
     neurons = options.neurons or (1296 if options.paper_size else 128)
     lengths = {"density": 200_000, "rank": 50_000, "shallow": 200_000}
     if not options.paper_size:
