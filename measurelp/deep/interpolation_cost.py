@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from measurelp.errors import InvalidProblem
 from measurelp.network import ReluChain, chain_from_network
-from measurelp.problem import Interpolation, MeasureProblem, finite_matrix
+from measurelp.problem import Interpolation, MeasureProblem
 from measurelp.problem.measure_problem import Bias
 from measurelp.solving import solve
 from measurelp.status import Verdict
@@ -26,9 +26,10 @@ class RepresentationCost:
     ----------
     lower, upper : float
         Proved bracket of half the sum of squares of all weights.  Both are inf if no network
-        has these outputs.  The squared norm of all weights is twice that.
+        has these outputs, ``upper`` alone if none was found in time.  The squared norm of all
+        weights is twice that.
     network : ReluChain or None
-        With these outputs, at the cost ``upper``; None if there is none.
+        With these outputs, at the cost ``upper``; None if that is inf.
     """
 
     lower: float
@@ -93,18 +94,22 @@ def representation_cost(
         )
     problem = MeasureProblem(X, Y, loss=Interpolation(), bias=bias)
     solution = solve(problem, tol_gap=tol_gap, time_limit=time_limit)
-    if solution.certificate.verdict is Verdict.INFEASIBLE:
+    certificate = solution.certificate
+    if certificate.verdict is Verdict.INFEASIBLE:
         return RepresentationCost(math.inf, math.inf, None)
+    lower, size = certificate.dual_value, float(np.linalg.norm(problem.y))
+    if depth > 2 and size > 0.0:
+        # The bound in the notes, less its rounding.
+        stretch = size / float(np.linalg.norm(problem.X, ord=2))
+        lower = 0.5 * depth * stretch ** (2.0 / depth) * (1.0 - 1e-12 * problem.n)
+    if math.isinf(certificate.primal_value):
+        return RepresentationCost(lower, math.inf, None)
     chain = chain_from_network(solution.network())
     if depth == 2:
-        certificate = solution.certificate
-        return RepresentationCost(certificate.dual_value, certificate.primal_value, chain)
-    lengths = np.linalg.norm(finite_matrix("X", X), ord=2), np.linalg.norm(problem.y)
-    lower = 0.5 * depth * float(lengths[1] / lengths[0]) ** (2.0 / depth) if lengths[1] else 0.0
+        return RepresentationCost(lower, certificate.primal_value, chain)
     deeper = _deepened(chain, depth)
-    return RepresentationCost(
-        lower, 0.5 * sum(float(np.vdot(w, w)) for w in deeper.weights), deeper
-    )
+    upper = 0.5 * sum(float(np.vdot(w, w)) for w in deeper.weights)
+    return RepresentationCost(lower, upper, deeper)
 
 
 def _deepened(chain: ReluChain, depth: int) -> ReluChain:

@@ -166,6 +166,9 @@ def test_what_is_refused():
         problem = mlp.MeasureProblem([[1.0], [2.0]], [1.0, 2.0], lam=0.1, **options)
         with pytest.raises(InvalidProblem, match=next(iter(options))):
             mlp.minimise_covariances(problem)
+    weighted = mlp.MeasureProblem([[1.0], [2.0]], [1.0, 2.0], lam=0.1, sample_weight=[1.0, 2.0])
+    with pytest.raises(InvalidProblem, match="the sample_weight differ"):
+        mlp.minimise_covariances(weighted)
     with pytest.raises(InvalidProblem, match="loss"):
         mlp.minimise_covariances(mlp.MeasureProblem([[1.0]], [1.0], loss=mlp.Interpolation()))
     with pytest.raises(InvalidProblem, match="activation"):

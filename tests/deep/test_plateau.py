@@ -123,6 +123,15 @@ def test_contradictory_targets_cost_infinity():
     assert cost.network is None
 
 
+@pytest.mark.parametrize("depth", [2, 3])
+def test_nothing_costs_nothing(depth):
+    cost = mlp.representation_cost([[0.0, 0.0], [1.0, 2.0]], [0.0, 0.0], depth=depth, bias="none")
+    assert cost.lower == cost.upper == 0.0
+    np.testing.assert_array_equal(cost.network.predict([[3.0, -1.0]]), [[0.0]])
+    impossible = mlp.representation_cost([[0.0]], [1.0], depth=depth, bias="none")
+    assert impossible.lower == math.inf
+
+
 def test_what_the_cost_refuses():
     with pytest.raises(InvalidProblem, match="depth"):
         mlp.representation_cost([[1.0]], [1.0], depth=1)
