@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.certificate.certificate import Improvement
-from measurelp.measure import AtomicMeasure, Skip
+from measurelp.measure import AtomicMeasure, Skip, mass_sizes
 from measurelp.problem import MeasureProblem
 
 _ROUNDOFF = 2.0**-53
@@ -34,14 +34,15 @@ def evaluate(problem: MeasureProblem, measure: AtomicMeasure) -> Evaluation:
     """Recompute everything about a measure from the data."""
     features = problem.features(measure.atoms)
     fit = features @ measure.masses
-    size = np.abs(problem.lifted) @ (np.abs(measure.masses) @ np.abs(measure.atoms))
+    size = np.abs(problem.lifted) @ (np.abs(measure.atoms).T @ np.abs(measure.masses))
     if measure.skip is not None:
         fit = fit + measure.skip.predict(problem.X)
-        size = size + np.abs(problem.X) @ np.abs(measure.skip.linear) + abs(measure.skip.constant)
+        size = size + np.abs(problem.X) @ np.abs(measure.skip.linear)
+        size = size + np.abs(measure.skip.constant)
     # What differs from its target by less than the rounding of its own sum, equals it.
     rounding = 8.0 * (len(measure) + problem.d + 4) * _ROUNDOFF * (size + np.abs(problem.y))
     fit = np.where(np.abs(fit - problem.y) <= rounding, problem.y, fit)
-    tv = float(math.fsum(np.abs(measure.masses) * problem.weight_norm(measure.atoms)))
+    tv = math.fsum(problem.mass_norm(measure.masses) * problem.weight_norm(measure.atoms))
     objective = problem.loss_value(fit) + problem.lam * tv
     return Evaluation(measure, features, fit, objective)
 
@@ -209,28 +210,36 @@ def best_improvement(
     if problem.loss.is_hard_constraint:
         return None
     atoms = np.vstack([candidate.measure.atoms, witnesses])
-    masses = np.append(candidate.measure.masses, np.zeros(len(witnesses)))
+    known = candidate.measure.masses
+    masses = np.concatenate([known, np.zeros((len(witnesses), *known.shape[1:]))])
     features = problem.features(atoms)
     usable = np.any(features != 0.0, axis=0)
     atoms, masses, features = atoms[usable], masses[usable], features[:, usable]
     if not len(atoms):
         return None
-    steps, gains = (
-        _quadratic_steps(problem, candidate, masses, features)
-        if problem.loss.is_quadratic
-        else _searched_steps(problem, candidate, masses, features)
-    )
+    if masses.ndim == 1:
+        found = (
+            _quadratic_steps(problem, candidate, masses, features)
+            if problem.loss.is_quadratic
+            else _searched_steps(problem, candidate, masses, features)
+        )
+    elif problem.loss.is_quadratic:
+        found = _vector_steps(problem, candidate, masses, features)
+    else:
+        return None
+    steps, gains = found
     k = int(np.argmax(gains))
     if not gains[k] > 0.0:
         return None
     improved = AtomicMeasure(
         np.vstack([candidate.measure.atoms, atoms[k : k + 1]]),
-        np.append(candidate.measure.masses, steps[k]),
+        np.concatenate([known, steps[k : k + 1]]),
         candidate.measure.skip,
     )
     merged = merge_repeated(improved)
     objective = evaluate(problem, merged).objective
-    return Improvement(atoms[k], float(steps[k]), objective)
+    mass = float(steps[k]) if steps.ndim == 1 else steps[k]
+    return Improvement(atoms[k], mass, objective)
 
 
 def _quadratic_steps(
@@ -253,6 +262,30 @@ def _quadratic_steps(
         - 0.5 * bent * steps**2
         - problem.lam * (np.abs(best) - np.abs(masses))
     )
+    return steps, gains
+
+
+def _vector_steps(
+    problem: MeasureProblem,
+    candidate: Evaluation,
+    masses: NDArray[np.float64],
+    features: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same for masses in R^c: thresholds of the whole vector, or of each entry."""
+    alpha = problem.dual_from_fit(candidate.fit)
+    assert alpha is not None
+    curvature = np.einsum("i,ij,ij->j", problem.sample_weight, features, features)
+    curvature = np.where(curvature > 0.0, curvature, np.inf)[:, None]
+    slopes = features.T @ alpha
+    target = masses + slopes / curvature
+    size = np.abs(target)
+    if problem.outputs == "joint":
+        size = np.linalg.norm(target, axis=1, keepdims=True)
+    kept = np.maximum(size - problem.lam / curvature, 0.0) / np.where(size > 0.0, size, 1.0)
+    steps = kept * target - masses
+    bent = np.where(np.isinf(curvature), 0.0, curvature)
+    dearer = problem.mass_norm(kept * target) - problem.mass_norm(masses)
+    gains = np.sum(steps * slopes - 0.5 * bent * steps**2, axis=1) - problem.lam * dearer
     return steps, gains
 
 
@@ -306,8 +339,10 @@ def merge_repeated(measure: AtomicMeasure) -> AtomicMeasure:
     if not len(measure):
         return measure
     atoms, index = np.unique(measure.atoms, axis=0, return_inverse=True)
-    masses = np.bincount(index.ravel(), weights=measure.masses, minlength=len(atoms))
-    return AtomicMeasure(atoms[masses != 0.0], masses[masses != 0.0], measure.skip)
+    masses = np.zeros((len(atoms), *measure.masses.shape[1:]))
+    np.add.at(masses, index.ravel(), measure.masses)
+    kept = mass_sizes(masses) > 0.0
+    return AtomicMeasure(atoms[kept], masses[kept], measure.skip)
 
 
 def unit_atoms(problem: MeasureProblem, measure: AtomicMeasure) -> AtomicMeasure:
@@ -316,15 +351,15 @@ def unit_atoms(problem: MeasureProblem, measure: AtomicMeasure) -> AtomicMeasure
     With a free bias an atom whose penalised part is zero is a constant: it joins the skip.
     """
     norms = problem.weight_norm(measure.atoms)
-    keep = (norms > 0.0) & (measure.masses != 0.0)
+    keep = (norms > 0.0) & (mass_sizes(measure.masses) > 0.0)
     skip = measure.skip
+    masses = measure.masses
     if problem.bias == "free":
-        constant = float(
-            np.sum(measure.masses[norms == 0.0] * np.maximum(measure.atoms[norms == 0.0, -1], 0.0))
-        )
-        if constant != 0.0:
-            linear = np.zeros(problem.d) if skip is None else skip.linear
-            skip = Skip(linear, constant + (0.0 if skip is None else skip.constant))
-    return AtomicMeasure(
-        measure.atoms[keep] / norms[keep, None], measure.masses[keep] * norms[keep], skip
-    )
+        flat = norms == 0.0
+        constant = np.maximum(measure.atoms[flat, -1], 0.0) @ masses[flat]
+        if np.any(constant):
+            linear = np.zeros((problem.d, *masses.shape[1:])) if skip is None else skip.linear
+            constant = constant + (0.0 if skip is None else skip.constant)
+            skip = Skip(linear, float(constant) if masses.ndim == 1 else constant)
+    scaled = (masses[keep].T * norms[keep]).T
+    return AtomicMeasure(measure.atoms[keep] / norms[keep, None], scaled, skip)

@@ -18,14 +18,14 @@ class Improvement:
     ----------
     weight : (d',) array
         Unit hidden weight, the bias last.
-    mass : float
+    mass : float or (c,) array
         Signed mass to add there.
     objective : float
         The lower objective, recomputed with the neuron added.
     """
 
     weight: NDArray[np.float64]
-    mass: float
+    mass: float | NDArray[np.float64]
     objective: float
 
 
@@ -59,7 +59,7 @@ class Certificate:
         with eta_q = 0 and <q, y> > 0.
     improvement : Improvement or None
         For REFUTED, the neuron that proves it.
-    dual : (n,) array
+    dual : (n,) or (n, c) array
         The dual vector used.
     tol_gap : float
         The relative gap up to which OPTIMAL is said.

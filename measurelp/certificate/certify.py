@@ -46,14 +46,14 @@ def certify(
     """
     measure = candidate_measure(problem, candidate)
     space = row_space(problem) if space is None else space
-    chosen, _ = choose_oracle(oracle, space)
+    chosen, _ = choose_oracle(oracle, space, problem=problem)
     budget = budget or Budget(nodes=DEFAULT_NODES)
     current = evaluate(problem, measure)
     basis = skip_basis(problem)
 
     duals: list[NDArray[np.float64]] = []
     if dual is not None:
-        duals.append(admissible_dual(problem, _dual_vector(dual, problem.n), basis))
+        duals.append(admissible_dual(problem, _dual_vector(dual, problem.y.shape), basis))
     own = problem.dual_from_fit(current.fit)
     if own is None and not duals:
         own = _least_dual(problem, current)
@@ -145,8 +145,8 @@ def infeasible_certificate(problem: MeasureProblem, q: NDArray[np.float64]) -> C
         improvement=None, dual=q, tol_gap=math.nan,
         message=(
             "no network interpolates these targets: every network f satisfies <q, f(X)> = 0 for "
-            f"the vector q in `witness`, but <q, y> = {float(q @ problem.y):.6g}; data points "
-            f"involved: {', '.join(str(i) for i in np.flatnonzero(q)[:8])}"
+            f"the vector q in `witness`, but <q, y> = {float(np.sum(q * problem.y)):.6g}; data points "
+            f"involved: {', '.join(str(i) for i in np.unique(np.nonzero(q)[0])[:8])}"
         ),
     )  # fmt: skip
 
@@ -167,11 +167,18 @@ def candidate_measure(problem: MeasureProblem, candidate: Any) -> AtomicMeasure:
             f"candidate: its atoms have {candidate.atoms.shape[1]} entries, the problem's hidden "
             f"weights {width} ({problem.d} inputs, bias={problem.bias})."
         )
+    outputs = problem.y.shape[1:]
+    if candidate.masses.shape[1:] != outputs:
+        raise InvalidProblem(
+            f"candidate: its masses have shape {candidate.masses.shape}, but the problem has "
+            + (f"{problem.n_outputs} outputs." if outputs else "one output.")
+        )
     skip = candidate.skip
     if skip is not None:
-        if skip.linear.shape != (problem.d,):
+        if skip.linear.shape != (problem.d, *outputs):
             raise InvalidProblem(
-                f"candidate: its skip takes {skip.linear.shape} inputs, the problem has {problem.d}."
+                f"candidate: the linear part of its skip has shape {skip.linear.shape}, expected "
+                f"{(problem.d, *outputs)}."
             )
         allowed = {"none": skip.is_zero, "constant": not np.any(skip.linear), "affine": True}
         if not allowed[problem.skip]:
@@ -182,10 +189,12 @@ def candidate_measure(problem: MeasureProblem, candidate: Any) -> AtomicMeasure:
     return unit_atoms(problem, candidate)
 
 
-def _dual_vector(dual: ArrayLike, n: int) -> NDArray[np.float64]:
+def _dual_vector(dual: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     alpha = np.array(dual, dtype=np.float64)
-    if alpha.shape != (n,) or not np.isfinite(alpha).all():
-        raise InvalidProblem(f"dual: expected {n} finite numbers, found shape {alpha.shape}.")
+    if alpha.shape != shape or not np.isfinite(alpha).all():
+        raise InvalidProblem(
+            f"dual: expected finite numbers of shape {shape}, found shape {alpha.shape}."
+        )
     return alpha
 
 
@@ -194,7 +203,7 @@ def _interpolation_slack(
 ) -> float:
     if not isinstance(problem.loss, Interpolation):
         return 0.0
-    return abs(float(alpha @ (current.fit - problem.y)))
+    return abs(float(np.sum(alpha * (current.fit - problem.y))))
 
 
 def _least_dual(problem: MeasureProblem, current: Evaluation) -> NDArray[np.float64]:
@@ -204,6 +213,8 @@ def _least_dual(problem: MeasureProblem, current: Evaluation) -> NDArray[np.floa
     sum_i alpha_i D_i x_i = lam sign(c) w, up to the walls that pass through it.  Any alpha gives
     a valid bound; this one is exact at a non-degenerate optimum.
     """
+    if problem.is_vector:
+        return _least_dual_of_outputs(problem, current)
     lifted = problem.lifted
     equations, right = [], []
     size = np.linalg.norm(lifted, axis=1)
@@ -231,6 +242,23 @@ def _least_dual(problem: MeasureProblem, current: Evaluation) -> NDArray[np.floa
     found = np.linalg.lstsq(system[:, free], rest, rcond=1e-12)[0]
     alpha[free] = np.clip(found, low[free], high[free])
     return alpha
+
+
+def _least_dual_of_outputs(problem: MeasureProblem, current: Evaluation) -> NDArray[np.float64]:
+    """The shortest alpha (n, c) with F(w) = lam times the mass's direction at every atom.
+
+    Any alpha gives a valid bound; this one uses the masses alone.
+    """
+    masses = current.measure.masses
+    if problem.outputs == "joint":
+        sizes = problem.mass_norm(masses)[:, None]
+        wanted = problem.lam * masses / np.where(sizes > 0.0, sizes, 1.0)
+    else:
+        wanted = problem.lam * np.sign(masses)
+    basis = skip_basis(problem)
+    system = np.vstack([current.features.T, basis.T])
+    values = np.vstack([wanted, np.zeros((basis.shape[1], masses.shape[1]))])
+    return np.asarray(np.linalg.lstsq(system, values, rcond=1e-12)[0])
 
 
 def _ends_around(

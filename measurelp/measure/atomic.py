@@ -16,23 +16,28 @@ class Skip:
 
     Attributes
     ----------
-    linear : (d,) array
-        c.
-    constant : float
+    linear : (d,) or (d, c) array
+        c, one column for each of several outputs.
+    constant : float or (c,) array
         :math:`c_0`.
     """
 
     linear: NDArray[np.float64]
-    constant: float = 0.0
+    constant: float | NDArray[np.float64] = 0.0
 
     def predict(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The affine function at the rows of ``X``, shape (n,)."""
+        """The affine function at the rows of ``X``, (n,) or (n, c)."""
         return np.asarray(X @ self.linear + self.constant)
 
     @property
     def is_zero(self) -> bool:
         """Whether the function vanishes identically."""
-        return self.constant == 0.0 and not np.any(self.linear)
+        return not np.any(self.constant) and not np.any(self.linear)
+
+
+def mass_sizes(masses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Moduli of masses (k,), Euclidean norms of masses (k, c)."""
+    return np.asarray(np.abs(masses) if masses.ndim == 1 else np.linalg.norm(masses, axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +49,8 @@ class AtomicMeasure:
     atoms : (k, d') array
         Hidden weights of unit norm, one a row; the bias, if there is one, is the last entry
         (d' = d + 1).
-    masses : (k,) array
-        :math:`c_k`, signed.
+    masses : (k,) or (k, c) array
+        :math:`c_k`, signed numbers, or vectors for several outputs.
     skip : Skip or None
         Unpenalised part that goes with the measure.
 
@@ -64,9 +69,9 @@ class AtomicMeasure:
     def __post_init__(self) -> None:
         atoms = np.array(self.atoms, dtype=np.float64)
         masses = np.array(self.masses, dtype=np.float64)
-        if atoms.ndim != 2 or masses.shape != (len(atoms),):
+        if atoms.ndim != 2 or masses.ndim not in (1, 2) or len(masses) != len(atoms):
             raise InvalidProblem(
-                "atoms, masses: expected shapes (k, d) and (k,), "
+                "atoms, masses: expected shapes (k, d) and (k,) or (k, c), "
                 f"found {atoms.shape} and {masses.shape}."
             )
         if not (np.isfinite(atoms).all() and np.isfinite(masses).all()):
@@ -78,8 +83,8 @@ class AtomicMeasure:
 
     @property
     def total_variation(self) -> float:
-        r""":math:`|\mu|_{TV} = \sum_k |c_k|`, for atoms of unit norm."""
-        return float(np.abs(self.masses).sum())
+        r""":math:`|\mu|_{TV} = \sum_k |c_k|`, Euclidean norms of vectors, for atoms of unit norm."""
+        return float(mass_sizes(self.masses).sum())
 
     def __len__(self) -> int:
         """Number of atoms."""

@@ -74,7 +74,7 @@ def measure_from_network(
     Parameters
     ----------
     network : ReluNetwork
-        Any two-layer network with one output, (k,) or (k, 1).
+        Any two-layer network; with output weights (k, 1) it counts as one with one output.
     problem : MeasureProblem or {"penalized", "none", "free"}, optional
         What the hidden bias and the norm mean.  With a problem, the network must also fit it:
         as many inputs, and no output bias or linear part that the problem's skip has not.
@@ -83,7 +83,7 @@ def measure_from_network(
     Returns
     -------
     AtomicMeasure
-        Unit atoms and signed masses, with the output bias and the linear part as ``skip``
+        Unit atoms and signed masses, (k,) or (k, c), with the output bias and the linear part as ``skip``
         (None when the network has neither).
 
     Raises
@@ -91,12 +91,13 @@ def measure_from_network(
     InvalidProblem
         If the network is not a candidate of the problem.
     """
-    if network.output_weights.ndim == 2:
-        if network.outputs > 1:
-            raise InvalidProblem(
-                f"network: it has {network.outputs} outputs, but a measure has signed masses, that "
-                "is, one output; certify the outputs one by one."
-            )
+    wanted = problem.n_outputs if isinstance(problem, MeasureProblem) else network.outputs
+    if network.outputs != wanted:
+        raise InvalidProblem(
+            f"network: it has {network.outputs} outputs, but the problem has {wanted}; state the problem "
+            "with the targets of all outputs, or certify the outputs one by one."
+        )
+    if network.output_weights.ndim == 2 and network.outputs == 1:
         skip = None if network.skip is None else Skip(network.skip.linear[:, 0])
         network = replace(
             network, output_weights=network.output_weights[:, 0],
@@ -114,11 +115,13 @@ def measure_from_network(
     masses = unit.output_weights
     if isinstance(problem, MeasureProblem) and problem.ball.name != "l2":
         norms = problem.weight_norm(atoms)
-        atoms, masses = atoms / norms[:, None], masses * norms
+        atoms, masses = atoms / norms[:, None], (masses.T * norms).T
     skip = None
-    if unit.skip is not None or unit.output_bias != 0.0:
-        linear = np.zeros(unit.d) if unit.skip is None else unit.skip.linear
-        skip = Skip(linear, float(unit.output_bias))
+    if unit.skip is not None or np.any(unit.output_bias):
+        outputs = unit.output_weights.shape[1:]
+        linear = np.zeros((unit.d, *outputs)) if unit.skip is None else unit.skip.linear
+        constant = unit.output_bias
+        skip = Skip(linear, constant if outputs else float(constant))
     return AtomicMeasure(atoms, masses, skip)
 
 
@@ -139,9 +142,9 @@ def _check_fits(network: ReluNetwork, problem: MeasureProblem) -> None:
             'network: it has hidden biases, but the problem has bias="none"; '
             'state the problem with bias="penalized" or bias="free".'
         )
-    if problem.skip == "none" and network.output_bias != 0.0:
+    if problem.skip == "none" and np.any(network.output_bias):
         raise InvalidProblem(
-            f"network: it has the output bias {network.output_bias:g}, but the problem has "
+            f"network: it has the output bias {network.output_bias}, but the problem has "
             'skip="none"; state the problem with skip="constant" or train without output bias.'
         )
     if problem.skip != "affine" and network.skip is not None and np.any(network.skip.linear):

@@ -10,13 +10,15 @@ from measurelp.oracle.cells import CellOracle
 from measurelp.oracle.cones import ConeOracle
 from measurelp.oracle.fans import FanOracle
 from measurelp.oracle.rays import RayOracle, n_slice_rays
+from measurelp.oracle.separate import SeparateOracle
 from measurelp.oracle.signs import SignOracle
-from measurelp.problem import RowSpace
+from measurelp.problem import MeasureProblem, RowSpace
 
 ORACLE_NAMES = (
     "auto", "angles", "cells", "branch_and_bound", "cones", "signs", "fans", "rays"
 )  # fmt: skip
 _MOST_RAY_WORK = 5e7  # rays times rows up to which evaluating all of them is quick
+_OF_ONE_OUTPUT = ("cells", "signs", "fans", "rays")
 _OF_FLAT_FACES = ("auto", "branch_and_bound", "fans", "rays")
 _MANY_CIRCLES = 1000  # data points, each with a circle of its own
 # Up to so many distinct rows a tree over signs of rows beat one over cones, at optima with lam
@@ -26,7 +28,12 @@ _SIGNS_FROM = 7
 
 
 def choose_oracle(
-    oracle: str | Oracle | None, space: RowSpace, cells: Cells | None = None, n_jobs: int = 1
+    oracle: str | Oracle | None,
+    space: RowSpace,
+    cells: Cells | None = None,
+    n_jobs: int = 1,
+    *,
+    problem: MeasureProblem | None = None,
 ) -> tuple[Oracle, str]:
     """The oracle to use and, in words, why.
 
@@ -34,7 +41,31 @@ def choose_oracle(
     bound over cones, or over signs of rows where there are many coordinates and few rows.
     "branch_and_bound" takes the better of these two; ``n_jobs`` is for them.  For the l1
     and linf ball, "auto" takes "rays" where they are few, and "branch_and_bound" means "fans".
+
+    A ``problem`` with several joint outputs needs "angles" or "cones"; separate outputs are asked
+    about one by one.
     """
+    if problem is None or not problem.is_vector:
+        return _for_one_output(oracle, space, cells, n_jobs)
+    if problem.outputs == "separate":
+        chosen, why = _for_one_output(oracle, space, cells, n_jobs)
+        return SeparateOracle(chosen), why
+    if oracle in (None, "auto", "branch_and_bound"):
+        if oracle != "branch_and_bound" and space.n_penalized <= 2:
+            return AngleOracle(), "the kinks are sorted around the circle"
+        return ConeOracle(n_jobs=n_jobs), "several outputs: the tree over cones"
+    chosen, why = _for_one_output(oracle, space, cells, n_jobs)
+    if chosen.name in _OF_ONE_OUTPUT:
+        raise InvalidProblem(
+            f'oracle: "{chosen.name}" knows one output, and the problem has {problem.n_outputs} joint '
+            'ones; use "auto", "angles" or "cones".'
+        )
+    return chosen, why
+
+
+def _for_one_output(
+    oracle: str | Oracle | None, space: RowSpace, cells: Cells | None, n_jobs: int
+) -> tuple[Oracle, str]:
     if oracle is not None and not isinstance(oracle, str):
         if not isinstance(oracle, Oracle):
             raise InvalidProblem(

@@ -38,8 +38,8 @@ class MeasureProblem:
     ----------
     X : (n, d) array_like
         Inputs, finite.
-    y : (n,) array_like
-        Targets, finite.  Losses of two classes read labels 0 and 1 as -1 and 1.
+    y : (n,) or (n, c) array_like
+        Targets, finite; with c > 1 columns masses are in R^c.  (n, 1) is (n,).  Losses of two classes read labels 0 and 1 as -1 and 1.
     lam : float
         Factor of the total variation, > 0.  For the squared loss the objective is
         :math:`\tfrac12\sum_i(f(x_i)-y_i)^2 + \lambda|\mu|_{TV}`: a sum, not a mean.  May be
@@ -57,8 +57,10 @@ class MeasureProblem:
         See above.
     skip : {"none", "constant", "affine"}
         See above.
-    outputs : {"joint"}
-        How the columns of a (n, c) target are coupled.  One column is supported.
+    outputs : {"joint", "separate"}
+        How the columns of a (n, c) target share neurons.  "joint": a mass costs its Euclidean norm,
+        the penalty is :math:`\sum_k|v_k|_2|w_k|_2`, that of weight decay.  "separate": it costs
+        the sum of its moduli, and the problem is c problems of one output.
     sample_weight : (n,) array_like, optional
         Factors :math:`s_i \ge 0` of the samples in the loss, :math:`L = \sum_i s_i\,\ell(f(x_i), y_i)`;
         a weight of 2 is the sample given twice.  1 if left out.
@@ -117,6 +119,8 @@ class MeasureProblem:
         _choice("bias", bias, get_args(Bias))
         _choice("skip", skip, get_args(Skip))
         _choice("outputs", outputs, get_args(Outputs))
+        if targets.ndim == 2 and outputs == "joint":
+            _check_joint(loss, ball, activation)
         weights = _sample_weights(sample_weight, n=len(inputs))
         if loss.is_hard_constraint and not np.all(weights > 0.0):
             raise InvalidProblem(
@@ -251,6 +255,10 @@ class MeasureProblem:
     def _weight(self) -> NDArray[np.float64] | None:
         return self.sample_weight if self.is_weighted else None
 
+    def column(self, j: int) -> MeasureProblem:
+        """The problem of one output alone."""
+        return replace(self, y=self.y if self.y.ndim == 1 else self.y[:, j])
+
     def with_lam(self, lam: float) -> MeasureProblem:
         """The same problem at another lam."""
         return replace(self, lam=lam)
@@ -258,8 +266,9 @@ class MeasureProblem:
     def __repr__(self) -> str:
         lam = "" if self.loss.is_hard_constraint else f", lam={self.lam:g}"
         weighted = ", weighted" if self.is_weighted else ""
+        several = f", c={self.n_outputs} {self.outputs}" if self.is_vector else ""
         return (
-            f"MeasureProblem(n={self.n}, d={self.d}{lam}, loss={self.loss.name}{weighted}, "
+            f"MeasureProblem(n={self.n}, d={self.d}{several}{lam}, loss={self.loss.name}{weighted}, "
             f"bias={self.bias}, skip={self.skip})"
         )
 
@@ -298,19 +307,38 @@ def _finite_targets(value: ArrayLike, *, n: int) -> NDArray[np.float64]:
         ) from None
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.ndim != 1:
+    if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[1] == 0):
         raise InvalidProblem(
-            f"y: expected shape ({n},), one number a row of X, found shape {y.shape}; "
-            "several outputs are not supported yet: solve one column at a time."
+            f"y: expected shape ({n},), one number a row of X, or ({n}, c) for c >= 1 outputs, found "
+            f"shape {y.shape}."
         )
     if len(y) != n:
         raise InvalidProblem(f"y: expected {n} targets, one a row of X, found {len(y)}.")
-    bad = np.flatnonzero(~np.isfinite(y))
+    bad = np.argwhere(~np.isfinite(y))
     if len(bad):
         raise InvalidProblem(
-            f"y: {len(bad)} targets are NaN or infinite, the first at row {int(bad[0])}."
+            f"y: {len(bad)} targets are NaN or infinite, the first at row {int(bad[0][0])}."
         )
     return np.ascontiguousarray(y)
+
+
+def _check_joint(loss: Loss, ball: Ball, activation: Activation) -> None:
+    """Refuse what joint outputs have no proof or no algorithm for."""
+    if ball.name != "l2":
+        raise InvalidProblem(
+            f"ball: joint outputs are bounded over the l2 ball only, found {ball.name}; use mlp.L2Ball() "
+            'or outputs="separate".'
+        )
+    if activation.slopes != (1.0, 0.0):
+        raise InvalidProblem(
+            f"activation: joint outputs are solved for mlp.ReLU() only, found {activation.name}; use "
+            'it or outputs="separate".'
+        )
+    if not (loss.is_quadratic or loss.is_hard_constraint):
+        raise InvalidProblem(
+            f"loss: joint outputs are solved for mlp.Squared() and mlp.Interpolation(), found {loss.name}; "
+            'use one of them or outputs="separate".'
+        )
 
 
 def _sample_weights(value: ArrayLike | None, *, n: int) -> NDArray[np.float64]:

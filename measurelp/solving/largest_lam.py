@@ -46,7 +46,7 @@ def lam_max(
     training = Training.of(problem, space)
     _, start = null_model(training, backend_from_name("clarabel"))
     alpha = admissible_dual(problem, training.to_problem(start), skip_basis(problem))
-    chosen, _ = choose_oracle(oracle, space)
+    chosen, _ = choose_oracle(oracle, space, problem=problem)
     dual = DualFunction(problem, space, alpha)
     with remembered_interrupts() as interrupts, threadpool_limits(limits=1):
         budget = Budget(deadline, DEFAULT_NODES, interrupts)

@@ -47,7 +47,10 @@ class Squared(Loss):
     def best_scale(
         self, alpha: Vector, y: Vector, largest: float, weight: Vector | None = None
     ) -> float:
-        size = alpha**2 if weight is None else alpha**2 / np.where(weight > 0.0, weight, np.inf)
+        size = alpha**2
+        if weight is not None:
+            factor = weight if alpha.ndim == 1 else weight[:, None]
+            size = size / np.where(factor > 0.0, factor, np.inf)
         squared_norm = float(np.sum(size))
         if squared_norm == 0.0:
             return 0.0
