@@ -53,6 +53,6 @@ def _obstacle(
     size_of_targets = float(np.abs(problem.y).max())
     if float(np.max(np.abs(part), initial=0.0)) <= tolerance * size_of_targets:
         return None
-    q = np.zeros(problem.n)
+    q = np.zeros(problem.y.shape)
     q[shared] = part
     return q

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -81,13 +83,11 @@ def _climbed_in_turn(
         return points
     for _ in range(_TURNS):
         values = dual.values(points)
-        sizes = np.maximum(dual.sizes(values), 1e-300)
-        along = [
-            DualFunction(dual.problem, dual.space, dual.alpha @ u) for u in (values.T / sizes).T
-        ]
-        points = np.vstack([
-            _climbed_with_bias(one, point, 1.0) for one, point in zip(along, points, strict=True)
-        ])  # fmt: skip
+        sizes = dual.sizes(values)
+        for k in np.flatnonzero(sizes > 0.0):
+            along = replace(dual, alpha=dual.alpha @ (values[k] / sizes[k]))
+            if len(along.merged[1]):
+                points[k] = _climbed_with_bias(along, points[k], 1.0)
     return points
 
 

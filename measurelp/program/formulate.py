@@ -167,10 +167,11 @@ def skip_from_coefficients(
     """The skip of coefficients in the order of ``problem.skip_columns``; None if there is none."""
     if problem.skip == "none":
         return None
-    linear = np.zeros(problem.d)
+    linear = np.zeros((problem.d, *coefficients.shape[1:]))
     if problem.skip == "affine":
         linear[:] = coefficients[: problem.d]
-    return Skip(linear, float(coefficients[-1]) + extra_constant)
+    constant = coefficients[-1] + extra_constant
+    return Skip(linear, float(constant) if coefficients.ndim == 1 else constant)
 
 
 def measure_from_weights(

@@ -37,6 +37,7 @@ from measurelp.program.formulate import skip_from_coefficients
 from measurelp.solving.atom_master import AtomMaster
 from measurelp.solving.conic_master import ConicMaster
 from measurelp.solving.interrupts import Interrupts
+from measurelp.solving.joint_master import JointMaster
 from measurelp.solving.master import Master, Solved
 from measurelp.solving.neurons import Neurons, Training, merged, pruned
 from measurelp.solving.newton_master import NewtonMaster
@@ -63,7 +64,7 @@ _FINE = 1e-3  # of the gap asked for: how finely the oracle looks, which hardly 
 _PATIENCE, _MOST_FAILURES = 8, 2
 
 
-def _unclaimed(certificate: Certificate) -> Certificate:
+def unclaimed(certificate: Certificate) -> Certificate:
     """Of a solve that ended early nobody claimed that it is optimal: no refutation, a bracket.
 
     Where the oracle covered only a sample of weight space there is no bracket either.
@@ -118,6 +119,8 @@ class CellGeneration:
         self.master: Master = ConicMaster(self.training, self.backend)
         if problem.ball.fan is not None:
             self.master = AtomMaster(self.training, None if self.slides else self.backend)
+        elif problem.is_vector:
+            self.master = JointMaster(self.training, self.span, self.backend)
         elif slides and problem.loss.is_quadratic:
             self.master = SlidingMaster(self.training, self.span)
         elif slides:
@@ -130,8 +133,9 @@ class CellGeneration:
             q = interpolation_obstacle(self.problem)
             if q is not None:
                 empty = AtomicMeasure(
-                    np.zeros((0, self.problem.lifted.shape[1])), np.zeros(0), self._skip(None)
-                )
+                    np.zeros((0, self.problem.lifted.shape[1])),
+                    np.zeros((0, *self.problem.y.shape[1:])), self._skip(None),
+                )  # fmt: skip
                 return self._wrap(empty, infeasible_certificate(self.problem, q),
                                   Termination.INFEASIBLE, why)  # fmt: skip
         try:
@@ -150,7 +154,7 @@ class CellGeneration:
         elif termination is Termination.CONVERGED:
             termination = Termination.STALLED
         if certificate.verdict is Verdict.REFUTED:
-            certificate = _unclaimed(certificate)
+            certificate = unclaimed(certificate)
         return self._wrap(measure, certificate, termination, why)
 
     def _certificate(self, measure: AtomicMeasure, termination: Termination) -> Certificate:
@@ -203,21 +207,23 @@ class CellGeneration:
         zero, start = null_model(training, self.backend)
         self._offer(zero)
         if first is not None and len(first):
-            weights = self.space.coordinates(first.atoms * np.abs(first.masses)[:, None])
-            skip = np.zeros(len(zero.skip))
+            sizes = problem.mass_norm(first.masses)
+            weights = self.space.coordinates(first.atoms * sizes[:, None])
+            skip = np.zeros_like(zero.skip)
             if first.skip is not None and len(skip):
-                skip = np.append(first.skip.linear, first.skip.constant)[-len(skip) :]
-            known = Neurons(weights, np.sign(first.masses), skip)
-            if len(known) > problem.n:
+                constant = np.broadcast_to(first.skip.constant, (1, *skip.shape[1:]))
+                skip = np.concatenate([first.skip.linear, constant])[-len(skip) :]
+            known = Neurons(weights, (first.masses.T / sizes).T, skip)
+            if len(known) > problem.n * problem.n_outputs:
                 known = pruned(training, known)
             self._offer(known)
             self.master.begin(known)
         alpha = self.multipliers = self._admissible(training.to_problem(start))
         if training.loss.is_hard_constraint:
-            self.multipliers = np.zeros(problem.n)
+            self.multipliers = np.zeros(problem.y.shape)
             dual = DualFunction(problem, self.space, alpha)
             axes = np.vstack([np.eye(self.space.rank), -np.eye(self.space.rank)])
-            top = float(np.abs(dual.values(climbed(dual, axes))).max(initial=0.0))
+            top = float(dual.sizes(dual.values(climbed(dual, axes))).max(initial=0.0))
             self.penalty = _FIRST_PENALTY * top or 1.0
             self.least_penalty = _LEAST_PENALTY * top or 1.0
         if not self.master.n_cells:
@@ -300,8 +306,9 @@ class CellGeneration:
             solved = self.master.solve(target, rho, self._seconds_left())
             if solved is not None:
                 solved = replace(solved, dual=without_skip(solved.dual / rho, self.basis))
-                self.multipliers = solved.dual
-                self.penalty = max(rho / 3.0, self.least_penalty)
+                if solved.is_settled or not self.problem.is_vector:
+                    self.multipliers = solved.dual
+                    self.penalty = max(rho / 3.0, self.least_penalty)
         else:
             solved = self.master.solve(training.y, training.lam, self._seconds_left())
             if solved is not None:
@@ -362,7 +369,7 @@ class CellGeneration:
         added = 0
         for peak, value in zip(peaks, values, strict=True):
             if added < most:
-                added += self.master.add(peak, math.copysign(1.0, value))
+                added += self.master.add(peak, value / np.linalg.norm(value))
         return added
 
     def _polish(self, neurons: Neurons, alpha: NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -415,13 +422,15 @@ class CellGeneration:
         norms = self.problem.weight_norm(weights)
         keep = norms > 0.0
         return AtomicMeasure(
-            weights[keep] / norms[keep, None], neurons.signs[keep] * norms[keep],
+            weights[keep] / norms[keep, None], (neurons.signs[keep].T * norms[keep]).T,
             self._skip(neurons.skip),
         )  # fmt: skip
 
     def _skip(self, coefficients: NDArray[np.float64] | None) -> Skip | None:
         if coefficients is None:
-            coefficients = np.zeros(self.training.skip_columns.shape[1])
+            coefficients = np.zeros(
+                (self.training.skip_columns.shape[1], *self.problem.y.shape[1:])
+            )
         return skip_from_coefficients(self.problem, coefficients)
 
     def _seconds_left(self) -> float | None:

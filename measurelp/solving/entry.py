@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -19,6 +20,7 @@ from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.solving.cell_generation import CellGeneration
 from measurelp.solving.interrupts import remembered_interrupts
 from measurelp.solving.progress import Callback
+from measurelp.solving.separate import solve_separately
 from measurelp.solving.solution import Solution
 from measurelp.status import Scope
 
@@ -101,10 +103,20 @@ def solve(
             "backend: highs solves linear and quadratic programs, and the l2 ball needs "
             'second-order cones; use "clarabel", "scs" or "cvxpy".'
         )
+    if problem.is_vector and problem.outputs == "separate":
+        return solve_separately(
+            problem,
+            partial(
+                solve, tol_gap=tol_gap, max_rounds=max_rounds, backend=backend, oracle=oracle,
+                cells=cells, callback=callback, n_jobs=n_jobs,
+            ),
+            tol_gap=tol_gap, time_limit=time_limit,
+            start=None if start is None else candidate_measure(problem, start),
+        )  # fmt: skip
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     with remembered_interrupts() as interrupts, threadpool_limits(limits=1):
         space = row_space(problem)
-        chosen_oracle, why = _chosen_oracle(oracle, cells, space, n_jobs)
+        chosen_oracle, why = _chosen_oracle(oracle, cells, problem, space, n_jobs)
         run = CellGeneration(
             problem=problem, space=space, oracle=chosen_oracle, backend=chosen_backend,
             slides=backend is None, tol_gap=tol_gap, max_rounds=max_rounds, callback=callback,
@@ -114,15 +126,21 @@ def solve(
 
 
 def _chosen_oracle(
-    oracle: str | Oracle | None, cells: Cells | None, space: RowSpace, n_jobs: int
+    oracle: str | Oracle | None,
+    cells: Cells | None,
+    problem: MeasureProblem,
+    space: RowSpace,
+    n_jobs: int,
 ) -> tuple[Oracle, str]:
     """The oracle and why; cells that were given are used unless another oracle is named."""
     if cells is None:
-        return choose_oracle(oracle, space, n_jobs=n_jobs)
+        return choose_oracle(oracle, space, n_jobs=n_jobs, problem=problem)
     if not isinstance(cells, Cells):
         raise InvalidProblem(
             f"cells: expected Cells, as enumerate_cells makes them, found {cells!r}."
         )
+    if problem.is_vector:
+        raise InvalidProblem("cells: cells serve one output; leave them out.")
     if cells.scope is Scope.SAMPLED or oracle in (None, "auto", "cells"):
         return CellOracle(cells), "cells were given"
     return choose_oracle(oracle, space, cells, n_jobs)

@@ -23,8 +23,9 @@ class Neurons:
     Attributes
     ----------
     weights : (k, r) array
-    signs : (k,) array of +-1
-    skip : (p,) array
+    signs : (k,) array of +-1, or (k, c) array
+        c_k / |c_k|: for several joint outputs, unit vectors.
+    skip : (p,) or (p, c) array
         Coefficients of the skip columns.
     """
 
@@ -71,7 +72,7 @@ class Training:
         root: Vector | None = None
         if weight is not None and problem.loss.is_quadratic:
             root, weight = np.sqrt(weight), None
-            rows, y, columns = rows * root[:, None], y * root, columns * root[:, None]
+            rows, columns, y = rows * root[:, None], columns * root[:, None], (y.T * root).T
         return cls(
             rows, y, problem.lam, problem.loss, columns, space.n_penalized, problem.activation,
             problem.ball, weight, root,
@@ -79,13 +80,13 @@ class Training:
 
     def to_problem(self, alpha: Vector) -> Vector:
         """The problem's dual vector from one in the units of this training."""
-        return alpha if self.root is None else alpha * self.root
+        return alpha if self.root is None else np.asarray((alpha.T * self.root).T)
 
     def from_problem(self, alpha: Vector) -> Vector:
         """The way back; 0 where a sample has no weight."""
         if self.root is None:
             return alpha
-        return np.asarray(alpha / np.where(self.root > 0.0, self.root, np.inf))
+        return np.asarray((alpha.T / np.where(self.root > 0.0, self.root, np.inf)).T)
 
     def dual(self, neurons: Neurons) -> Vector:
         """Minus the gradient of the loss; its end nearest to 0 at a kink."""
@@ -139,7 +140,7 @@ class Training:
         weights, skip = np.array(neurons.weights), np.array(neurons.skip)
         reach = self.norms(weights)
         excess = np.maximum(weights[:, p] - reach, 0.0)
-        skip[-1] += float(neurons.signs @ excess) * float(self.rows[0, p])
+        skip[-1] += (excess @ neurons.signs) * float(self.rows[0, p])
         weights[:, p] = np.clip(weights[:, p], -reach, reach)
         return Neurons(weights, neurons.signs, skip)
 
@@ -153,7 +154,8 @@ def merged(training: Training, neurons: Neurons, *, cosine: float, slack: float)
     """Add up neurons of one sign whose directions nearly agree, while that costs nothing.
 
     A pair is replaced by its sum when the objective, by a difference formula, grows by at
-    most ``slack``; neurons of one closed cell always qualify.
+    most ``slack``; neurons of one closed cell always qualify.  With several outputs the pair's
+    masses are added, at the direction of the sum of the weights.
     """
     weights = [np.array(w) for w in neurons.weights]
     signs = list(neurons.signs)
@@ -166,18 +168,29 @@ def merged(training: Training, neurons: Neurons, *, cosine: float, slack: float)
             p = training.n_penalized
             length_a, length_b = float(np.linalg.norm(a[:p])), float(np.linalg.norm(b[:p]))
             close = float(a[:p] @ b[:p]) >= cosine * length_a * length_b
-            if signs[k] != signs[other] or not close:
+            several = neurons.signs.ndim == 2
+            if not close or not (several or signs[k] == signs[other]):
                 other += 1
                 continue
-            together = a + b
+            together, output = a + b, signs[k]
+            if several:
+                mass = length_a * signs[k] + length_b * signs[other]
+                size = max(float(np.linalg.norm(mass)), 1e-300)
+                output = np.asarray(mass / size, dtype=np.float64)
+                stretch = size / float(np.linalg.norm(together[:p]))
+                together = np.asarray(together * stretch, dtype=np.float64)
             active = training.features(np.stack([together, a, b]))
-            change = signs[k] * (active[:, 0] - active[:, 1] - active[:, 2])
+            change = (
+                np.multiply.outer(active[:, 0], output)
+                - np.multiply.outer(active[:, 1], signs[k])
+                - np.multiply.outer(active[:, 2], signs[other])
+            )
             saved = float(training.norms(np.stack([a, b, together])) @ (1.0, 1.0, -1.0))
             if _growth(training, fit, change, saved) > slack:
                 other += 1
                 continue
             fit = fit + change
-            weights[k] = together
+            weights[k], signs[k] = together, output
             del weights[other], signs[other]
         k += 1
     if not weights:
@@ -191,7 +204,7 @@ def _growth(training: Training, fit: Vector, change: Vector, saved: float) -> fl
     if loss.is_hard_constraint:
         return float(np.max(np.abs(change)))
     if loss.is_quadratic:
-        growth = float(change @ (fit - training.y + 0.5 * change))
+        growth = float(np.sum(change * (fit - training.y + 0.5 * change)))
     else:
         after = loss.value(fit + change, training.y, training.weight)
         growth = after - loss.value(fit, training.y, training.weight)
@@ -199,16 +212,25 @@ def _growth(training: Training, fit: Vector, change: Vector, saved: float) -> fl
 
 
 def pruned(training: Training, neurons: Neurons) -> Neurons:
-    """An extreme point: independent features only, same fit, no more total variation."""
+    r"""An extreme point: independent features only, same fit, no more total variation.
+
+    With several outputs the fit is :math:`\sum_k|v_k|\,\phi_k\otimes\hat v_k`, so what is independent is
+    :math:`\phi_k\otimes\hat v_k`: at most rank(features) rank(outputs) neurons are left.
+    """
     norms = training.norms(neurons.weights)
     weights, signs = neurons.weights[norms > 0.0], neurons.signs[norms > 0.0]
     norms = norms[norms > 0.0]
     if not len(weights):
         return neurons
-    features = training.features(weights / norms[:, None])
-    fewer = prune_to_extreme_point(features, signs * norms, free_columns=training.skip_columns)
+    features, free = training.features(weights / norms[:, None]), training.skip_columns
+    masses = signs * norms if signs.ndim == 1 else norms
+    if signs.ndim == 2:
+        features = np.einsum("nk,kc->nck", features, signs).reshape(-1, len(norms))
+        free = np.kron(free, np.eye(signs.shape[1]))
+    fewer = prune_to_extreme_point(features, masses, free_columns=free)
     kept = fewer.kept
     factor = np.abs(fewer.masses[kept]) / norms[kept]
-    found = Neurons(weights[kept] * factor[:, None], signs[kept], neurons.skip + fewer.free_shift)
+    shift = fewer.free_shift.reshape(neurons.skip.shape)
+    found = Neurons(weights[kept] * factor[:, None], signs[kept], neurons.skip + shift)
     before, after = training.objective(neurons), training.objective(found)
     return found if after <= before + 1e-9 * abs(before) else neurons

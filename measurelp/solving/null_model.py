@@ -16,7 +16,11 @@ def null_model(training: Training, backend: Backend) -> tuple[Neurons, Vector]:
     loss has no best skip (its infimum is not attained), zero and its own dual.
     """
     columns = training.skip_columns
-    zero = Neurons(np.zeros((0, training.rows.shape[1])), np.zeros(0), np.zeros(columns.shape[1]))
+    outputs = training.y.shape[1:]
+    zero = Neurons(
+        np.zeros((0, training.rows.shape[1])), np.zeros((0, *outputs)),
+        np.zeros((columns.shape[1], *outputs)),
+    )  # fmt: skip
     if columns.shape[1] == 0:
         hard = training.loss.is_hard_constraint
         return zero, training.y if hard else training.dual(zero)

@@ -40,10 +40,14 @@ def priced_peaks(
     points = points / dual.space.norms(points)[:, None]
     eta = dual.values(points)
     climbs = more * min(_MOST_CLIMBS, max(_LEAST_CLIMBS, _CLIMBED_ROWS // len(dual.space.distinct)))
-    highest = _spread(points, np.argsort(-eta, kind="stable"), climbs)
-    lowest = _spread(points, np.argsort(eta, kind="stable"), climbs)
-    signs = np.repeat([1.0, -1.0], [len(highest), len(lowest)])
-    found = climbed(dual, points[np.concatenate([highest, lowest])], signs)
+    if eta.ndim == 2:
+        highest = _spread(points, np.argsort(-dual.sizes(eta), kind="stable"), climbs)
+        found = climbed(dual, points[highest])
+    else:
+        highest = _spread(points, np.argsort(-eta, kind="stable"), climbs)
+        lowest = _spread(points, np.argsort(eta, kind="stable"), climbs)
+        signs = np.repeat([1.0, -1.0], [len(highest), len(lowest)])
+        found = climbed(dual, points[np.concatenate([highest, lowest])], signs)
     values = dual.values(found)
     peaks, values = distinct_peaks(found, values, dual.sizes(values), level)
     return peaks[:n_most], values[:n_most]

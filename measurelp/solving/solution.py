@@ -45,7 +45,7 @@ class Solution:
     problem : MeasureProblem
     measure : AtomicMeasure
         Merged, pruned to an extreme point; unit atoms, signed masses, the skip.
-    dual : (n,) array
+    dual : (n,) or (n, c) array
         The dual vector of the certificate.
     certificate : Certificate
         Minted for ``measure`` after everything else was done.
@@ -67,10 +67,11 @@ class Solution:
         """The unpenalised affine part, zero where the problem has none."""
         if self.measure.skip is not None:
             return self.measure.skip
-        return Skip(np.zeros(self.problem.d), 0.0)
+        outputs = self.problem.y.shape[1:]
+        return Skip(np.zeros((self.problem.d, *outputs)), np.zeros(outputs) if outputs else 0.0)
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """The network's outputs at new inputs, (n,)."""
+        """The network's outputs at new inputs, (n,) or (n, c)."""
         return self.network().predict(X)
 
     def network(self) -> ReluNetwork:
@@ -109,7 +110,8 @@ class Solution:
         if problem.is_weighted:
             arrays["sample_weight"] = problem.sample_weight
         if self.measure.skip is not None:
-            arrays["measure_skip"] = np.append(self.skip.linear, self.skip.constant)
+            constant = np.broadcast_to(self.skip.constant, (1, *problem.y.shape[1:]))
+            arrays["measure_skip"] = np.concatenate([self.skip.linear, constant])
         write_folder(folder, document, arrays, kind="solution", overwrite=overwrite)
 
     def proof(
@@ -175,7 +177,8 @@ def load_solution(folder: str | os.PathLike[str]) -> Solution:
         )  # fmt: skip
         skip = None
         if "measure_skip" in arrays:
-            skip = Skip(arrays["measure_skip"][:-1], float(arrays["measure_skip"][-1]))
+            linear, constant = arrays["measure_skip"][:-1], arrays["measure_skip"][-1]
+            skip = Skip(linear, float(constant) if constant.ndim == 0 else constant)
         measure = AtomicMeasure(arrays["atoms"], arrays["masses"], skip)
         tol_gap = claimed["tol_gap"]
         verdict, primal = Verdict[claimed["verdict"]], claimed["primal_value"]
