@@ -226,7 +226,7 @@ def pruned(training: Training, neurons: Neurons) -> Neurons:
     masses = signs * norms if signs.ndim == 1 else norms
     if signs.ndim == 2:
         features = np.einsum("nk,kc->nck", features, signs).reshape(-1, len(norms))
-        free = np.kron(free, np.eye(signs.shape[1]))
+        free = np.asarray(np.kron(free, np.eye(signs.shape[1])), dtype=np.float64)
     fewer = prune_to_extreme_point(features, masses, free_columns=free)
     kept = fewer.kept
     factor = np.abs(fewer.masses[kept]) / norms[kept]
