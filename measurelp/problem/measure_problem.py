@@ -329,7 +329,7 @@ def _check_joint(loss: Loss, ball: Ball, activation: Activation) -> None:
             f"ball: joint outputs are bounded over the l2 ball only, found {ball.name}; use mlp.L2Ball() "
             'or outputs="separate".'
         )
-    if activation.slopes != (1.0, 0.0):
+    if activation.name != "relu":
         raise InvalidProblem(
             f"activation: joint outputs are solved for mlp.ReLU() only, found {activation.name}; use "
             'it or outputs="separate".'

@@ -38,6 +38,8 @@ class JointMaster:
     calls: int = 0
 
     name = "sliding"
+    most_new = 15
+    is_proximal = True
 
     def __post_init__(self) -> None:
         training = self.training
@@ -57,7 +59,7 @@ class JointMaster:
         """Start from neurons that are known."""
         self.neurons = neurons
 
-    def add(self, point: Vector, output: object) -> bool:
+    def add(self, point: Vector, sign: float | Vector) -> bool:
         """Let a direction enter at the next solve."""
         self.candidates.append(point)
         return True

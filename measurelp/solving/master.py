@@ -10,7 +10,7 @@ candidate: the oracle proves, nothing else does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from measurelp.solving.neurons import Neurons, Vector
 
@@ -22,7 +22,7 @@ class Solved:
     Attributes
     ----------
     neurons : Neurons
-    dual : (n,) array
+    dual : (n,) or (n, c) array
         The dual vector, in the units of the training: target minus fit for the squared loss.
     is_settled : bool
         Whether calling again, with nothing new in play, would change nothing.
@@ -63,8 +63,11 @@ class Master(Protocol):
         """Start from neurons that are known."""
         ...
 
-    def add(self, point: Vector, sign: float) -> bool:
-        """Put a direction, or its cell, in play; False if it was already."""
+    def add(self, point: Vector, sign: Any) -> bool:
+        """Put a direction, or its cell, in play; False if it was already.
+
+        ``sign`` is +-1, or for several outputs the unit vector of eta.
+        """
         ...
 
     def solve(self, target: Vector, lam: float, time_limit: float | None) -> Solved | None:
