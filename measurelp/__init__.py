@@ -11,6 +11,7 @@ from its home when it is first asked for.
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 from measurelp._version import __version__
@@ -204,6 +205,9 @@ _HOMES = {
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _ROOMS = ("plotting",)
+
+# What a library owes to programs that do not configure logging: silence.
+logging.getLogger("measurelp").addHandler(logging.NullHandler())
 
 __all__ = [
     "Absolute",

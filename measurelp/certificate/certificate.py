@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from measurelp._display import compact, html_table
 from measurelp.status import Scope, Verdict
 
 
@@ -92,6 +93,21 @@ class Certificate:
             f"dual={self.dual_value:.9g}, relative_gap={self.relative_gap:.2g}, "
             f"sup=[{self.sup[0]:.9g}, {self.sup[1]:.9g}], limit={self.limit:.9g})"
         )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("objective", compact(self.primal_value, 12)),
+            ("no network is below", compact(self.dual_value, 12)),
+            ("relative gap", f"{self.relative_gap:.2e} (asked for {self.tol_gap:.0e})"),
+            (
+                "sup |η|",
+                f"in [{compact(self.sup[0])}, {compact(self.sup[1])}], limit {compact(self.limit)}",
+            ),
+            ("scope", self.scope.value),
+        ]
+        if self.message:
+            rows.append(("message", self.message))
+        return html_table(f"{self.verdict.name}: {self.verdict.value}", rows)
 
 
 def relative(gap: float, primal: float, dual: float) -> float:

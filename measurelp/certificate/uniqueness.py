@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from measurelp._display import compact, html_table
 from measurelp.certificate.bounds import evaluate, skip_basis, without_skip
 from measurelp.certificate.certificate import Certificate
 from measurelp.certificate.certify import certify
@@ -119,6 +120,16 @@ class Uniqueness:
 
     def __repr__(self) -> str:
         return f"Uniqueness({self.verdict.name}, {len(self.saturated)} saturated: {self.message})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("reason", self.message),
+            ("points at the level", len(self.saturated)),
+            ("smallest singular value", compact(self.smallest_singular_value, 3)),
+            ("strict complementarity", compact(self.margin, 3)),
+            ("next peak below by", compact(self.gap_to_next, 3)),
+        ]
+        return html_table(f"{self.verdict.name}: {self.verdict.value}", rows)
 
 
 def uniqueness(solution: Solved, *, max_work: float = DEFAULT_WORK) -> Uniqueness:

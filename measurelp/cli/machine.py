@@ -13,7 +13,8 @@ from measurelp._version import __version__
 
 _PACKAGES = (
     "numpy", "scipy", "numba", "clarabel", "scs", "highspy", "cvxpy", "threadpoolctl", "click",
-    "rich", "scikit-learn", "torch", "onnx", "safetensors", "matplotlib", "joblib", "dask", "python-flint",
+    "rich", "scikit-learn", "torch", "onnx", "onnxruntime", "safetensors", "matplotlib", "plotly", "jinja2",
+    "pandas", "pyarrow", "joblib", "dask", "python-flint",
 )  # fmt: skip
 
 

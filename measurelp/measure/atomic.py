@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from measurelp._display import compact, html_table
 from measurelp.errors import InvalidProblem
 
 
@@ -92,3 +93,13 @@ class AtomicMeasure:
 
     def __repr__(self) -> str:
         return f"AtomicMeasure({len(self)} atoms, total variation {self.total_variation:.6g})"
+
+    def _repr_html_(self) -> str:
+        shown = [
+            (np.array2string(mass, precision=5), np.array2string(atom, precision=4, threshold=12))
+            for mass, atom in zip(self.masses[:20], self.atoms, strict=False)
+        ]
+        if len(self) > 20:
+            shown.append(("...", f"and {len(self) - 20} more"))
+        title = f"{len(self)} atoms, total variation {compact(self.total_variation)}: mass, weight"
+        return html_table(title, shown)

@@ -8,6 +8,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from measurelp._display import compact, html_table
 from measurelp.errors import InvalidProblem
 from measurelp.measure import Skip
 from measurelp.problem import Activation, ReLU, finite_matrix
@@ -283,6 +284,15 @@ class ReluNetwork:
             f"ReluNetwork({self.d} inputs, {self.width} neurons{several}, bias={self.bias}{kind}{skip}, "
             f"path norm {self.path_norm:.6g})"
         )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("inputs, neurons, outputs", f"{self.d}, {self.width}, {self.outputs}"),
+            ("hidden bias", self.bias),
+            ("path norm", compact(self.path_norm)),
+            ("weight decay", compact(self.weight_decay)),
+        ]
+        return html_table("Two-layer ReLU network", rows)
 
 
 def row_norms(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from measurelp._display import compact, html_table
 from measurelp.errors import InvalidProblem
 from measurelp.problem.activations import Activation, ReLU
 from measurelp.problem.balls import Ball, L2Ball
@@ -271,6 +272,19 @@ class MeasureProblem:
             f"MeasureProblem(n={self.n}, d={self.d}{several}{lam}, loss={self.loss.name}{weighted}, "
             f"bias={self.bias}, skip={self.skip})"
         )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                "data",
+                f"{self.n} rows, {self.d} inputs" + (", weighted" if self.is_weighted else ""),
+            ),
+            ("loss", self.loss.name),
+            ("lam", "does not enter" if self.loss.is_hard_constraint else compact(self.lam)),
+            ("bias, skip", f"{self.bias}, {self.skip}"),
+            ("ball, activation", f"{self.ball.name}, {self.activation.name}"),
+        ]
+        return html_table("Problem over measures", rows)
 
 
 _EXAMPLES = {"loss": "Squared()", "ball": "L2Ball()", "activation": "ReLU()"}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from measurelp._display import compact, html_table
 from measurelp.backends import backend_from_name
 from measurelp.certificate import Certificate, candidate_measure, evaluate
 from measurelp.certificate.bounds import merge_repeated
@@ -101,6 +102,15 @@ class Diagnosis:
             f"Diagnosis({self.standing.name}, {self.certificate.verdict.name}, objective="
             f"{self.rebalanced:.9g}, the optimum is {lower:.3g} to {upper:.3g} % below)"
         )
+
+    def _repr_html_(self) -> str:
+        lower, upper = self.suboptimality
+        rows = [
+            ("verdict", self.certificate.verdict.name),
+            ("objective", compact(self.rebalanced)),
+            ("the optimum is below by", f"{lower:.4g} to {upper:.4g} %, proved"),
+        ]
+        return html_table(f"{self.standing.name}: {self.standing.value}", rows)
 
 
 def diagnose(

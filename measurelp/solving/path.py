@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
+from measurelp._display import compact, html_table
 from measurelp.backends import Backend
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
@@ -147,6 +148,19 @@ class SolutionPath:
             f"{proved} proved OPTIMAL, largest relative gap {self.relative_gaps.max():.2g}, "
             f"{self.n_atoms.min()} to {self.n_atoms.max()} neurons, {self.termination.name})"
         )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                f"lam = {s.problem.lam:.6g}",
+                (
+                    f"{s.certificate.verdict.name}, {len(s.measure)} neurons, objective "
+                    f"{compact(s.certificate.primal_value)}, relative gap {s.certificate.relative_gap:.1e}"
+                ),
+            )
+            for s in self.solutions
+        ]
+        return html_table(f"Path of {len(self)} solutions: {self.termination.value}", rows)
 
 
 def _variation(solution: Solution) -> float:

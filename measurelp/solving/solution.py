@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from measurelp._display import compact, html_table
 from measurelp.certificate import (
     Certificate,
     certify,
@@ -148,6 +149,24 @@ class Solution:
             f"relative_gap={certificate.relative_gap:.2g}, {len(self.measure)} atoms, "
             f"{self.termination.name}, {self.stats.get('seconds', float('nan')):.3g} s)"
         )
+
+    def _repr_html_(self) -> str:
+        certificate, measure = self.certificate, self.measure
+        rows = [
+            ("problem", repr(self.problem)),
+            ("objective", compact(certificate.primal_value, 12)),
+            ("no network is below", compact(certificate.dual_value, 12)),
+            (
+                "relative gap",
+                f"{certificate.relative_gap:.2e} (asked for {certificate.tol_gap:.0e})",
+            ),
+            (
+                "network",
+                f"{len(measure)} neurons, total variation {compact(measure.total_variation)}",
+            ),
+            ("stopped", self.termination.value),
+        ]
+        return html_table(f"{certificate.verdict.name}: {certificate.verdict.value}", rows)
 
 
 def load_solution(folder: str | os.PathLike[str]) -> Solution:
