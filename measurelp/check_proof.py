@@ -49,8 +49,8 @@ from typing import Any, NamedTuple
 
 MAX_BYTES, MAX_LISTS, MAX_NUMBERS, MAX_DIGITS = 64 * 2**20, 4_000_000, 12_000_000, 1000
 MAX_BITS = 8192  # of a generator's entries, and of shifts
-MAX_PENDING, MAX_STORED = 400, 2_000_000  # nodes that wait in a tree, and numbers kept for them
-MAX_WORK = 10**9  # neurons times data points
+MAX_PENDING, MAX_STORED = 400, 10_000_000  # nodes that wait in a tree, and times its lines
+MAX_WORK = 10**9  # neurons times data points, slices times these, records times lines
 ONE = 2**30  # slopes of lines are integers over this
 GRAIN = 32  # bits after the point of the bounds in trees over signs
 
@@ -145,10 +145,9 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise Unreadable("is nested too deeply") from None
     except ValueError as error:
         raise Unreadable(f"is not JSON of integers, or is cut off ({error})") from None
-    if not isinstance(document, dict) or document.get("format") != "measurelp-proof":
-        raise Unreadable("is not a measurelp proof")
-    if type(document.get("version")) is not int or document["version"] != 2:
-        raise Unreadable("is of a version that this checker does not know")
+    known = isinstance(document, dict) and document.get("format") == "measurelp-proof"
+    if not (known and type(document.get("version")) is int and document["version"] == 2):
+        raise Unreadable("is not a measurelp proof of version 2")
     return document
 
 
@@ -332,6 +331,7 @@ def functions_of(
     for a, z in zip(alpha, Z, strict=True):
         points[tuple(z)] = points.get(tuple(z), 0) + a
     centres = [z for z, a in points.items() if a] if sliced else [(0,) * p]
+    need(len(centres) * len(points) <= MAX_WORK, "rows: too many slices")
     return [function_about(points, centre) for centre in centres], limit
 
 
@@ -352,6 +352,7 @@ def function_about(points: dict[tuple[int, ...], int], centre: tuple[int, ...]) 
 
 def replay(tree: Any, records: list[list[int]]) -> None:
     """Go through a tree in preorder; a step says what is left to be shown of a node."""
+    need(len(records) * len(tree.lines) <= MAX_WORK, "it needs too much time")
     following = iter(records)
     for root in tree.roots():
         pending = [root]
@@ -360,7 +361,7 @@ def replay(tree: Any, records: list[list[int]]) -> None:
             need(record is not None, "it is incomplete")
             pending += tree.step(pending.pop(), *(record or [-1]))
             need(len(pending) <= MAX_PENDING, "it is too deep")
-            need(sum(node.size for node in pending) <= MAX_STORED, "it needs too much memory")
+            need(len(pending) * len(tree.lines) <= MAX_STORED, "it needs too much memory")
     need(next(following, None) is None, "it has records left over")
 
 
@@ -372,32 +373,20 @@ def listed(numbers: tuple[int, ...], lines: Any) -> dict[int, int]:
     return pairs
 
 
-class Cone(NamedTuple):
-    """Generators, and F = <linear, .> + the lines (index, weight, row) that take both signs."""
-
-    generators: list[list[int]]
-    linear: list[int]
-    cut: list[tuple[int, int, list[int]]]
-
-    @property
-    def size(self) -> int:
-        return len(self.cut) * len(self.linear)
-
-
 class Cones:
-    """Trees over the orthants."""
+    """Trees over the orthants: nodes are generators, and F as <linear, .> + lines of two signs."""
 
     def __init__(self, function: Function, sign: int, limit: int) -> None:
         self.linear, self.limit = [sign * c for c in function.linear], limit
         self.lines = [(k, sign * w, row) for k, (w, row) in enumerate(function.lines)]
 
-    def roots(self) -> Iterator[Cone]:
+    def roots(self) -> Iterator[Any]:
         for signs in itertools.product((1, -1), repeat=len(self.linear)):
             unit = [[s * (i == j) for j in range(len(signs))] for i, s in enumerate(signs)]
             yield self.cone(unit, self.linear, self.lines)
 
-    def cone(self, generators: list[list[int]], linear: list[int], lines: Any) -> Cone:
-        """A cone; lines of one sign on it are linear there."""
+    def cone(self, generators: list[list[int]], linear: list[int], lines: Any) -> Any:
+        """A node; lines of one sign on it are linear there."""
         cut = []
         for line in lines:
             values = [dot(line[2], r) for r in generators]
@@ -405,11 +394,11 @@ class Cones:
                 linear = plus(linear, line[1], line[2])
             elif max(values) > 0:
                 cut.append(line)
-        return Cone(generators, linear, cut)
+        return generators, linear, cut
 
-    def step(self, cone: Cone, kind: int, *numbers: int) -> list[Cone]:
+    def step(self, cone: Any, kind: int, *numbers: int) -> list[Any]:
         """Records [0, i, j, a, b] split, [1, shift, y_1 .. y_p, line, theta, ..] close."""
-        r, p = cone.generators, len(self.linear)
+        (r, linear, cut), p = cone, len(self.linear)
         if kind == 0:
             need(len(numbers) == 4, "a split has not 5 numbers")
             i, j, a, b = numbers
@@ -418,17 +407,15 @@ class Cones:
             new = plus([a * c for c in r[i]], b, r[j])
             need(max(map(abs, new)).bit_length() <= MAX_BITS, "a split with too large numbers")
             children = ([*r[:at], new, *r[at + 1 :]] for at in (j, i))
-            return [self.cone(child, cone.linear, cone.cut) for child in children]
+            return [self.cone(child, linear, cut) for child in children]
         need(kind == 1 and len(numbers) > p, "an unknown record")
         need(0 <= numbers[0] <= MAX_BITS, "a shift is out of range")
-        y, thetas = (
-            [c << numbers[0] for c in numbers[1 : 1 + p]],
-            listed(numbers[1 + p :], self.lines),
-        )
+        y = [c << numbers[0] for c in numbers[1 : 1 + p]]
+        thetas = listed(numbers[1 + p :], self.lines)
         need(all(0 <= theta <= ONE for theta in thetas.values()), "a theta outside [0, 1]")
         need(dot(y, y) <= self.limit**2, "a vector is longer than the limit")
-        room = [ONE * (dot(y, g) - dot(cone.linear, g)) for g in r]
-        for index, weight, row in cone.cut:
+        room = [ONE * (dot(y, g) - dot(linear, g)) for g in r]
+        for index, weight, row in cut:
             values = [dot(row, g) for g in r]
             if weight > 0:
                 room = plus(room, -ONE * weight, [max(0, v) for v in values])
@@ -445,10 +432,6 @@ class Bounds(NamedTuple):
     high: list[int]
     y: list[int]
     m: int
-
-    @property
-    def size(self) -> int:
-        return 2 * len(self.low)
 
     def highest(self, v: list[int]) -> int:
         """An upper bound of <v, u>, |u| <= 1, <y, u> >= m."""
@@ -542,25 +525,21 @@ TREES = {"cones": Cones, "signs": Signs}
 
 def sentences(proved: dict[str, Any]) -> list[str]:
     """What was proved, for people; every number is rounded to the safe side."""
-    problem, n, d = (
-        proved["problem"],
-        len(proved["problem"]["y"][1]),
-        len(proved["problem"]["X"][1][0]),
-    )
+    problem, (_, X) = proved["problem"], proved["problem"]["X"]
     most, gap, misfit = (repr(above(proved[key])) for key in ("primal", "gap", "misfit"))
     least, near = (repr(-above(-proved[key])) for key in ("dual", "near"))
-    numbers = [f"{key} {above(fraction(problem[key]))!r}" for key in ("parameter", "lam")]
-    words = [f"{key} {problem[key]}" for key in ("loss", "bias", "skip")]
-    shapes = [f"{n} points", f"{d} inputs", f"a network of {proved['neurons']} neurons"]
-    lines = ["problem: " + ", ".join([*shapes, *words, *numbers])]
+    parts = [f"{len(X)} points", f"{len(X[0])} inputs", f"{proved['neurons']} neurons"]
+    parts += [f"{key} {problem[key]}" for key in ("loss", "bias", "skip")]
+    parts += [f"{key} {above(fraction(problem[key]))!r}" for key in ("parameter", "lam")]
+    lines = ["problem: " + ", ".join(parts)]
     lines += [f"{key}: {proved[key]}" for key in ("data_sha256", "statement_sha256")]
-    if problem["loss"] != "interpolation":
-        lines += [f"every network, of any width, has an objective of at least {least}"]
-        return [*lines, f"that in the file has at most {most}, so it is optimal up to {gap}"]
-    lines += [f"every network through the data, of any width, has a path norm of at least {least}"]
-    lines += [f"that in the file misses no target by more than {misfit}"]
-    lines += [f"and has a path norm of at most {most}, that is at most {gap} more"]
-    return [*lines, f"every network that misses none by more than that has at least {near}"]
+    which = "network through the data" if problem["loss"] == "interpolation" else "network"
+    lines += [f"every {which}, of any width, has an objective of at least {least}"]
+    lines += [f"that in the file has at most {most}, so it is optimal up to {gap}"]
+    if problem["loss"] == "interpolation":
+        lines += [f"it misses no target by more than {misfit}, and every network"]
+        lines += [f"that misses none by more than that has an objective of at least {near}"]
+    return lines
 
 
 def main(arguments: list[str]) -> int:

@@ -114,7 +114,7 @@ def cover_of_proof(path: str | os.PathLike[str]) -> ProofCover:
                 children = tree.step(cone, *next(records, [-1]))
                 stack += [(child, depth + 1) for child in children]
                 if not children:
-                    found.append([_unit(generator) for generator in cone.generators])
+                    found.append([_unit(generator) for generator in cone[0]])
                     depths.append(depth)
     except checker.Rejected as error:
         raise InvalidProblem(f"{path}: its cover cannot be drawn ({error}).") from None

@@ -10,11 +10,12 @@ from __future__ import annotations
 import itertools
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from measurelp.check_proof import ONE, Cone, Cones, Rejected, dot
+from measurelp.check_proof import ONE, Cones, Rejected, dot
 from measurelp.errors import BudgetExceeded
 from measurelp.oracle._kernels import ABOVE, min_norm_point
 from measurelp.proof.records import Array, Records
@@ -44,7 +45,7 @@ def record_cones(tree: Cones, records: Records) -> None:
             node = _Node(tree, cone, rows, weights)
             record = node.closing(guess)
             if record is None:
-                if depth >= _DEEPEST or not (cone.cut and node.is_regular):
+                if depth >= _DEEPEST or not (len(node.index) and node.is_regular):
                     raise BudgetExceeded(
                         "the exact proof does not close: the dual function exceeds its limit or "
                         "comes too near it; ask for a larger gap."
@@ -58,13 +59,14 @@ def record_cones(tree: Cones, records: Records) -> None:
 class _Node:
     """One cone in floating point, with generators of absolute sum 1."""
 
-    def __init__(self, tree: Cones, cone: Cone, rows: Array, weights: Array) -> None:
+    def __init__(self, tree: Cones, cone: Any, rows: Array, weights: Array) -> None:
         self.tree, self.cone = tree, cone
-        self.sums = [sum(map(abs, r)) for r in cone.generators]
-        pairs = list(zip(cone.generators, self.sums, strict=True))
+        generators, linear, cut = cone
+        self.sums = [sum(map(abs, r)) for r in generators]
+        pairs = list(zip(generators, self.sums, strict=True))
         self.r = np.array([[c / size for c in r] for r, size in pairs])
-        self.linear = np.array([dot(cone.linear, r) / (size * tree.limit) for r, size in pairs])
-        self.index = np.array([index for index, _, _ in cone.cut], dtype=np.intp)
+        self.linear = np.array([dot(linear, r) / (size * tree.limit) for r, size in pairs])
+        self.index = np.array([index for index, _, _ in cut], dtype=np.intp)
         self.rows, self.weights = rows[self.index], weights[self.index]
         self.v = self.rows @ self.r.T
         try:

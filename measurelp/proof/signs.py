@@ -22,10 +22,10 @@ from measurelp.proof.records import Array, Records
 
 _TURNS = 8  # lemmas of one node
 _GAIN = 0.85  # as long as the chords' loss shrinks by this factor
-_SWEEPS = 4  # over the multipliers of a narrowing
+_SWEEPS = 10  # over the multipliers of a narrowing
 _STEP = 1.2  # of the least point along a coordinate there; a little more goes faster
 _WORTH = 0.8  # a row is narrowed if its chord's loss shrinks by this factor,
-_SHARE = 1e-3  # unless it is less than this share of the mean loss
+_SHARE = 0.5  # unless it is less than this share of the mean loss
 _NARROW_BITS = 12  # of multipliers of a narrowing
 
 Walls = list[tuple[int, int]]  # rows that were branched on, and their signs
