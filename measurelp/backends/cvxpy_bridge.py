@@ -68,6 +68,11 @@ def cvxpy_from_problem(problem: MeasureProblem, cells: SignedCells) -> cp.Proble
     n_cells = len(signs)
     if n_cells == 0:
         raise InvalidProblem("cells: expected at least one cell, found none.")
+    if problem.is_vector:
+        raise InvalidProblem(
+            f"problem: the program over cells is that of one output, found {problem.n_outputs}; pass "
+            "problem.column(j), one for each."
+        )
     positive = cp.Variable((width, n_cells), name="positive")
     negative = cp.Variable((width, n_cells), name="negative")
     side = np.where(signs > 0, 1.0, -1.0).T

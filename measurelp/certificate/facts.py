@@ -26,7 +26,7 @@ def certificate_facts(certificate: Certificate) -> dict[str, Any]:
         "witness": None if witness is None else [float(w) for w in witness],
         "improvement": None if better is None else {
             "weight": [float(w) for w in better.weight],
-            "mass": float(better.mass),
+            "mass": better.mass if isinstance(better.mass, float) else better.mass.tolist(),
             "objective": float(better.objective),
         },
     }  # fmt: skip

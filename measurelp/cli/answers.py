@@ -44,7 +44,12 @@ def problem_lines(stated: Stated) -> list[tuple[str, str]]:
     rows = [
         (
             "problem",
-            f"{problem.n} rows, {problem.d} inputs ({shown}{scaled}), target {stated.target}",
+            f"{problem.n} rows, {problem.d} inputs ({shown}{scaled}), "
+            + (
+                f"target {stated.target}"
+                if len(stated.targets) == 1
+                else f"{len(stated.targets)} {problem.outputs} targets {', '.join(stated.targets)}"
+            ),
         ),
         ("model", ", ".join((loss, _BIAS[problem.bias], _SKIP[problem.skip]))),
     ]
@@ -77,8 +82,13 @@ def certificate_lines(certificate: Certificate) -> list[tuple[str, str]]:
     better = certificate.improvement
     if better is not None:
         entries = ", ".join(f"{w:.6g}" for w in better.weight)
+        parts = ", ".join(
+            f"{float(c):.6g}"
+            for c in ([better.mass] if isinstance(better.mass, float) else better.mass)
+        )
+        mass = parts if isinstance(better.mass, float) else f"({parts})"
         words = (
-            f"adding the neuron {better.mass:.6g} <w, x>_+ with w = ({entries}) lowers the "
+            f"adding the neuron {mass} <w, x>_+ with w = ({entries}) lowers the "
             f"objective to {better.objective:.12g}"
         )
         rows.append(("better", words))

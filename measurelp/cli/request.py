@@ -14,7 +14,7 @@ from measurelp.errors import InvalidFile, InvalidProblem
 if TYPE_CHECKING:
     from measurelp.network import InputScaler
     from measurelp.problem import MeasureProblem, TrainedLoss, TrainedPenalty
-    from measurelp.problem.measure_problem import Bias, Skip
+    from measurelp.problem.measure_problem import Bias, Outputs, Skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -24,8 +24,15 @@ LOSS_NAMES = (
 )  # fmt: skip
 _PARAMETERS = {"tau": "quantile", "delta": "huber"}
 _OPTIONS = (
-    click.option("--target", metavar="COL", help="The column to predict."),
-    click.option("--features", metavar="A,B,...", help="Input columns; all but the target if left out."),
+    click.option(
+        "--target", metavar="COL", multiple=True,
+        help="The column to predict; given several times, several outputs.",
+    ),
+    click.option(
+        "--outputs", type=click.Choice(["joint", "separate"]),
+        help="Whether several outputs share neurons (joint, the default).",
+    ),
+    click.option("--features", metavar="A,B,...", help="Input columns; all but the targets if left out."),
     click.option("--lam", type=float, help="Factor of the total variation (a sum over rows, no mean)."),
     click.option("--lam-ratio", type=float, metavar="R", help="lam as a multiple of lam_max."),
     click.option(
@@ -90,7 +97,8 @@ def decay_options(command: Command) -> Command:
 class Request:
     """What was asked on the command line, or was stored with a solution; None: not said."""
 
-    target: str | None = None
+    target: tuple[str, ...] = ()
+    outputs: str | None = None
     features: tuple[str, ...] | None = None
     lam: float | None = None
     lam_ratio: float | None = None
@@ -125,6 +133,9 @@ class Request:
         ]  # fmt: skip
         if len(given) > 1:
             raise click.UsageError(f"{' and '.join(given)} exclude each other; pass one of them.")
+        for name in request.target:
+            if request.target.count(name) > 1:
+                raise click.UsageError(f"--target: the column {name!r} is named twice.")
         for parameter, loss in _PARAMETERS.items():
             if getattr(request, parameter) is not None and request.loss != loss:
                 raise click.UsageError(f"--{parameter} is for --loss {loss}; leave it out.")
@@ -155,7 +166,13 @@ class Request:
             if not isinstance(features, list):
                 raise InvalidFile(f"{name}: the stored entry request.features is damaged.")
             request = replace(request, features=tuple(str(entry) for entry in features))
-        for field in ("target", "bias", "skip", "loss", "sample_weight"):
+        target = stored.get("target")
+        if not request.target and target is not None:
+            named = [target] if isinstance(target, str) else target
+            if not isinstance(named, list) or not all(isinstance(one, str) for one in named):
+                raise InvalidFile(f"{name}: the stored entry request.target is damaged.")
+            request = replace(request, target=tuple(named))
+        for field in ("outputs", "bias", "skip", "loss", "sample_weight"):
             if getattr(request, field) is None and isinstance(stored.get(field), str):
                 request = replace(request, **{field: stored[field]})
         for field, loss in _PARAMETERS.items():
@@ -177,10 +194,15 @@ class Stated:
 
     problem: MeasureProblem
     features: tuple[str, ...]
-    target: str
+    targets: tuple[str, ...]
     scaler: InputScaler | None
     lam_max: float | None
     sample_weight: str | None = None
+
+    @property
+    def target(self) -> str | list[str]:
+        """The target column, or the list of them."""
+        return self.targets[0] if len(self.targets) == 1 else list(self.targets)
 
     @property
     def lam(self) -> float | None:
@@ -199,6 +221,7 @@ class Stated:
         return {
             "features": list(self.features),
             "target": self.target,
+            "outputs": self.problem.outputs,
             "lam": self.lam,
             "lam_max": self.lam_max,
             "bias": self.problem.bias,
@@ -217,6 +240,7 @@ class Stated:
             "d": self.problem.d,
             "features": list(self.features),
             "target": self.target,
+            "outputs": self.problem.outputs,
             "standardized": self.scaler is not None,
             "loss": self.problem.loss.name,
             **{name: getattr(self.problem.loss, name, None) for name in _PARAMETERS},
@@ -241,7 +265,7 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
     from measurelp.network import InputScaler
     from measurelp.problem import LOSSES, MeasureProblem, lam_from_weight_decay
 
-    if request.target is None:
+    if not request.target:
         raise InvalidProblem("--target: missing; name the column to predict.")
     given = {name: getattr(request, name) for name in _PARAMETERS}
     loss = LOSSES[request.loss or "squared"](
@@ -250,18 +274,20 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
     if not loss.is_hard_constraint and not request.says_lam:
         raise InvalidProblem("--lam: missing; pass --lam L, or --lam-ratio R for R times lam_max.")
     table = read_table(path, header=request.header, delimiter=request.delimiter)
-    table.position(request.target, option="--target")
+    for name in request.target:
+        table.position(name, option="--target")
     features = request.features
     if features is None:
-        others = {request.target, request.sample_weight}
+        others = {*request.target, request.sample_weight}
         features = tuple(name for name in table.names if name not in others)
         if not features:
             raise InvalidProblem(f"--features: {path} has no column besides the target.")
     for name in features:
         table.position(name, option="--features")
-    if request.target in features:
-        raise InvalidProblem(f"--features: {request.target!r} is the target; leave it out.")
-    y = table.numbers([request.target])[:, 0]
+    for name in request.target:
+        if name in features:
+            raise InvalidProblem(f"--features: {name!r} is the target; leave it out.")
+    y = table.numbers(request.target)
     weight = None
     if request.sample_weight is not None:
         table.position(request.sample_weight, option="--sample-weight")
@@ -284,7 +310,7 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
             penalty=cast("TrainedPenalty", request.trained_penalty),
         )  # fmt: skip
     problem = MeasureProblem(
-        X, y, lam=lam, loss=loss, sample_weight=weight,
+        X, y, lam=lam, loss=loss, sample_weight=weight, outputs=cast("Outputs", request.outputs or "joint"),
         bias=cast("Bias", request.bias or "penalized"), skip=cast("Skip", request.skip or "none"),
     )  # fmt: skip
     largest = None

@@ -13,4 +13,6 @@ def stored_names(document: dict[str, Any], d: int) -> tuple[list[str] | None, st
     names = None
     if isinstance(features, list) and len(features) == d:
         names = [str(name) for name in features]
+    if isinstance(target, list):
+        target = ", ".join(str(name) for name in target)
     return names, target if isinstance(target, str) else "y"

@@ -116,7 +116,7 @@ def _facts(solution: Solution, stated: Stated, saved: str | None, code: Exit) ->
         **certificate_facts(solution.certificate),
         "termination": solution.termination.name,
         "neurons": len(solution.measure),
-        "total_variation": number(solution.measure.total_variation),
+        "total_variation": number(solution.total_variation),
         "rounds": stats.get("rounds"),
         "cells": stats.get("cells"),
         "oracle": stats.get("oracle"),
@@ -139,7 +139,7 @@ def _text(solution: Solution, stated: Stated, saved: str | None, code: Exit, fil
         *certificate_lines(solution.certificate),
         (
             "neurons",
-            f"{len(solution.measure)}, total variation {solution.measure.total_variation:.8g}",
+            f"{len(solution.measure)}, total variation {solution.total_variation:.8g}",
         ),
         ("time", ", ".join(effort)),
         ("oracle", _oracle_words(stats)),

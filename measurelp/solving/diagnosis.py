@@ -182,6 +182,11 @@ def diagnose(
             f"problem: a diagnosis merges and rescales ReLU neurons by their Euclidean norm; found "
             f"{problem.ball!r} and {problem.activation!r}."
         )
+    if problem.is_vector:
+        raise InvalidProblem(
+            f"problem: a diagnosis is worked out for one output, found {problem.n_outputs}; mlp.certify "
+            "certifies a network with several."
+        )
     given = _network(problem, network)
     measure = candidate_measure(problem, given)
     certificate, found = certified(

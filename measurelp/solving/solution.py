@@ -71,6 +71,11 @@ class Solution:
         outputs = self.problem.y.shape[1:]
         return Skip(np.zeros((self.problem.d, *outputs)), np.zeros(outputs) if outputs else 0.0)
 
+    @property
+    def total_variation(self) -> float:
+        """What the measure costs, before the factor lam: for separate outputs a sum of moduli."""
+        return float(np.sum(self.problem.mass_norm(self.measure.masses)))
+
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """The network's outputs at new inputs, (n,) or (n, c)."""
         return self.network().predict(X)
