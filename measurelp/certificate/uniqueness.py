@@ -214,11 +214,16 @@ def check_optimal(solution: object, name: str) -> None:
         )
 
 
-def check_plain(problem: MeasureProblem, argument: str, name: str) -> None:
-    """Refuse problems for which the mathematics of this room is not worked out."""
-    known = problem.loss.is_quadratic or problem.loss.is_hard_constraint
+def is_plain(problem: MeasureProblem) -> bool:
+    """Whether exact stationary points are worked out for a problem."""
+    loss = problem.loss.is_quadratic or problem.loss.is_hard_constraint
     plain = problem.ball.name == "l2" and problem.activation.name == "relu"
-    if not (known and plain) or problem.is_weighted or problem.is_vector:
+    return loss and plain and not (problem.is_weighted or problem.is_vector)
+
+
+def check_plain(problem: MeasureProblem, argument: str, name: str) -> None:
+    """Refuse other problems."""
+    if not is_plain(problem):
         raise InvalidProblem(
             f"{argument}: {name} is worked out for the squared loss without weights and for "
             f"interpolation, with one output, L2Ball() and ReLU(); found {problem!r}."

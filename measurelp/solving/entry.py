@@ -12,17 +12,19 @@ from threadpoolctl import threadpool_limits
 from measurelp.arrangement import Cells
 from measurelp.backends import Backend, backend_from_name
 from measurelp.certificate.certify import candidate_measure
+from measurelp.certificate.uniqueness import is_plain
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
 from measurelp.network import ReluNetwork
 from measurelp.oracle import CellOracle, Oracle, choose_oracle
 from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.solving.cell_generation import CellGeneration
+from measurelp.solving.from_below import interpolant_from_below
 from measurelp.solving.interrupts import remembered_interrupts
 from measurelp.solving.progress import Callback
 from measurelp.solving.separate import solve_separately
 from measurelp.solving.solution import Solution
-from measurelp.status import Scope
+from measurelp.status import Scope, Termination
 
 
 def solve(
@@ -122,7 +124,12 @@ def solve(
             slides=backend is None, tol_gap=tol_gap, max_rounds=max_rounds, callback=callback,
             deadline=deadline, interrupts=interrupts,
         )  # fmt: skip
-        return run.solution(None if start is None else candidate_measure(problem, start), why)
+        solution = run.solution(None if start is None else candidate_measure(problem, start), why)
+        stalled = solution.termination in (Termination.STALLED, Termination.NUMERICAL)
+        chosen = (backend, oracle, cells) != (None, None, None)
+        if problem.loss.is_hard_constraint and stalled and not chosen and is_plain(problem):
+            return interpolant_from_below(solution, solve, tol_gap=tol_gap, deadline=deadline)
+        return solution
 
 
 def _chosen_oracle(
