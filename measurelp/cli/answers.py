@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from measurelp.certificate.facts import certificate_facts as certificate_facts
 from measurelp.certificate.facts import number as number
+from measurelp.cli.errors import terminal_width
 
 if TYPE_CHECKING:
     from measurelp.certificate import Certificate
@@ -137,9 +138,10 @@ def diagnosis_lines(diagnosis: Diagnosis) -> list[tuple[str, str]]:
 def table(rows: list[tuple[str, str]]) -> str:
     """Two columns, the second wrapped."""
     width = max(len(name) for name, _ in rows) + 2
+    room = max(20, terminal_width() - width)
     lines = []
     for name, text in rows:
-        wrapped = textwrap.wrap(text, 100 - width, break_long_words=False, break_on_hyphens=False)
+        wrapped = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
         for k, part in enumerate(wrapped or [""]):
             lines.append(f"{name if k == 0 else '':<{width}}{part}")
     return "\n".join(lines)

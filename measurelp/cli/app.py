@@ -16,8 +16,10 @@ _COMMANDS = {
     "check": "Verify a proof of optimality in exact arithmetic.",
     "compress": "Compress a network's layers on a CSV file.",
     "enumerate": "Enumerate the cells of the data's hyperplane arrangement.",
+    "plot": "Draw a saved solution or a proof.",
     "report": "Write a page that explains a saved solution.",
     "info": "Show versions, the machine and the state of the compile cache.",
+    "completion": "Print a shell's completion script.",
 }
 
 

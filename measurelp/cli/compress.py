@@ -69,13 +69,14 @@ def command(
       measurelp compress model.onnx inputs.csv --tol 0.03 --out small.onnx
     """
     from measurelp.cli.answers import table as as_table
-    from measurelp.cli.data import read_table, split_names
+    from measurelp.cli.data import split_names
+    from measurelp.cli.sources import read_source
     from measurelp.network import check_chain_path, compress, load_chain, save_chain
 
     if out is not None:
         check_chain_path(out, overwrite=force)
     chain = load_chain(model)
-    table = read_table(data, header=header, delimiter=delimiter)
+    table = read_source(data, header=header, delimiter=delimiter)
     if label is not None:
         table.position(label, option="--label")
     names = table.names if features is None else tuple(split_names("--features", features))

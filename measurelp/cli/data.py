@@ -40,14 +40,11 @@ class Table:
 
     def position(self, name: str, *, option: str) -> int:
         """The position of a column, or InvalidProblem naming the option that asked for it."""
-        if name in self.names:
-            return self.names.index(name)
-        shown = ", ".join(self.names[:20]) + (", ..." if len(self.names) > 20 else "")
         hint = "" if self.has_header else (
             " (the first line holds numbers only, so it was read as data; pass --header if it "
             "names the columns)"
         )  # fmt: skip
-        raise InvalidProblem(f"{option}: {self.path} has no column {name!r}; it has {shown}{hint}.")
+        return position_of(self.names, name, path=self.path, option=option, hint=hint)
 
     def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:
         """The named columns as finite numbers, (rows, len(names)).
@@ -143,6 +140,14 @@ def read_table(path: str, *, header: bool | None = None, delimiter: str = ",") -
                 f"found {len(row)}."
             )
     return Table(path, names, [row for _, row in lines], [number for number, _ in lines], header)
+
+
+def position_of(names: Sequence[str], name: str, *, path: str, option: str, hint: str = "") -> int:
+    """Where a name is, or InvalidProblem that says which there are."""
+    if name in names:
+        return list(names).index(name)
+    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    raise InvalidProblem(f"{option}: {path} has no column {name!r}; it has {shown}{hint}.")
 
 
 def split_names(option: str, text: str) -> list[str]:

@@ -62,9 +62,10 @@ def command(
     import numpy as np
 
     from measurelp.cli.answers import table as as_table
-    from measurelp.cli.data import read_table, split_names
+    from measurelp.cli.data import split_names
+    from measurelp.cli.sources import read_source
 
-    table = read_table(file, header=header, delimiter=delimiter)
+    table = read_source(file, header=header, delimiter=delimiter)
     names = table.names if features is None else tuple(split_names("--features", features))
     for name in names:
         table.position(name, option="--features")

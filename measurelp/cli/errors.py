@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import textwrap
 from collections.abc import Callable
 from enum import IntEnum
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from measurelp.cli.config import read_config
 from measurelp.errors import BackendError, BudgetExceeded, MeasurelpError
 from measurelp.status import Termination, Verdict
 
@@ -42,7 +44,7 @@ def exit_from_outcome(verdict: Verdict, termination: Termination | None = None) 
 
 
 def reports_errors(command: Command) -> Command:
-    """Give a command ``--debug``, and turn what it raises into a paragraph and an exit code."""
+    """Give a command ``--config`` and ``--debug``; what it raises becomes a paragraph and a code."""
 
     @functools.wraps(command)
     def guarded(*args: Any, debug: bool, **options: Any) -> Any:
@@ -54,11 +56,23 @@ def reports_errors(command: Command) -> Command:
             if debug or not isinstance(error, (Exception, KeyboardInterrupt)):
                 raise
             code, text = _explain(error)
-            click.echo(textwrap.fill(f"Error: {text}", 100, break_long_words=False), err=True)
+            words = textwrap.fill(
+                f"Error: {text}", terminal_width(), break_long_words=False, break_on_hyphens=False
+            )
+            click.echo(words, err=True)
             raise SystemExit(int(code)) from None
 
-    option = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-    return option(guarded)  # type: ignore[return-value]
+    debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+    config = click.option(
+        "--config", metavar="FILE", type=click.Path(), is_eager=True, expose_value=False,
+        callback=read_config, help="Take options that are not typed from this TOML file.",
+    )  # fmt: skip
+    return config(debug(guarded))  # type: ignore[return-value]
+
+
+def terminal_width() -> int:
+    """Columns for text: 100, or fewer on a narrower terminal."""
+    return max(24, min(100, shutil.get_terminal_size((100, 24)).columns))
 
 
 def _explain(error: BaseException) -> tuple[Exit, str]:

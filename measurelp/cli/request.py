@@ -261,7 +261,7 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
     InvalidProblem, InvalidFile
         Naming the option, or the line and column, and what to do.
     """
-    from measurelp.cli.data import read_table
+    from measurelp.cli.sources import read_source
     from measurelp.network import InputScaler
     from measurelp.problem import LOSSES, MeasureProblem, lam_from_weight_decay
 
@@ -273,7 +273,7 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
     )
     if not loss.is_hard_constraint and not request.says_lam:
         raise InvalidProblem("--lam: missing; pass --lam L, or --lam-ratio R for R times lam_max.")
-    table = read_table(path, header=request.header, delimiter=request.delimiter)
+    table = read_source(path, header=request.header, delimiter=request.delimiter)
     for name in request.target:
         table.position(name, option="--target")
     features = request.features
