@@ -34,18 +34,25 @@ def read_config(ctx: click.Context, _param: click.Parameter, path: str | None) -
     known = {}
     for parameter in ctx.command.params:
         for word in (parameter.name, *parameter.opts):
-            known[_plain(word or "")] = parameter.name
+            known[_plain(word or "")] = parameter
     defaults: dict[str, Any] = {}
     for key, value in entries.items():
-        name = known.get(_plain(key))
-        if name is None or name == "config":
+        parameter = known.get(_plain(key))
+        if parameter is None or parameter.name is None or parameter.name == "config":
             words = ", ".join(sorted({p.opts[0].lstrip("-") for p in ctx.command.params}))
             raise click.UsageError(
                 f"--config: {path} has the entry {key!r}, which is no option of {ctx.info_name}; its "
                 f"options are {words}."
             )
-        defaults[name] = ",".join(map(str, value)) if isinstance(value, list) else value
+        defaults[parameter.name] = _as_typed(parameter, value)
     ctx.default_map = defaults
+
+
+def _as_typed(parameter: click.Parameter, value: Any) -> Any:
+    """A list as the option would get it: several times, or as names separated by commas."""
+    if getattr(parameter, "multiple", False):
+        return value if isinstance(value, list) else [value]
+    return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _known_command(ctx: click.Context, path: str, key: str) -> None:

@@ -15,4 +15,6 @@ def stored_names(document: dict[str, Any], d: int) -> tuple[list[str] | None, st
         names = [str(name) for name in features]
     if isinstance(target, list):
         target = ", ".join(str(name) for name in target)
-    return names, target if isinstance(target, str) else "y"
+    targets = target if isinstance(target, list) else [target]
+    known = targets and all(isinstance(name, str) for name in targets)
+    return names, ", ".join(targets) if known else "y"
