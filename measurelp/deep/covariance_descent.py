@@ -140,7 +140,7 @@ def minimise_covariances(
     """
     check_plain(problem)
     space = row_space(problem)
-    chosen, _ = choose_oracle(oracle, space)
+    chosen, _ = choose_oracle(oracle, space, problem=problem)
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     targets = problem.y.reshape(problem.n, -1)
     point = _corrected(problem, targets, np.zeros((0, problem.lifted.shape[1])), tol_gap)
