@@ -199,8 +199,10 @@ def _decided(found: Examination, solution: Solved, max_work: float) -> tuple[boo
         )
     obstacle = found.obstacle(max_work)
     if not obstacle:
+        shift = found.target_shift
+        targets = f", for targets within {shift:.2g} of the given ones" if shift > 0.0 else ""
         return True, (
             f"|eta| is at its limit at the {len(found.support)} atoms only, falls away from them "
-            f"strictly, and their features are independent (dual error {found.error:.2g})"
+            f"strictly, and their features are independent (dual error {found.error:.2g}){targets}"
         )
     return None, obstacle

@@ -91,7 +91,7 @@ def test_many_trained_networks_agree_with_solve(how, width, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["lbfgs", "adam"])
+@pytest.mark.parametrize("how", ["lbfgs", "adam", "sgd"])
 def test_a_thousand_neurons(how):
     torch = pytest.importorskip("torch")
     problem, solution = stated(1, 50, 5)

@@ -32,7 +32,7 @@ def trained(torch, X, y, lam, *, width, how, steps, seed, output_bias=False):
         )  # fmt: skip
     else:
         kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[how]
-        optimiser = kind(parameters, lr={"adam": 1e-2, "sgd": 3e-3}[how])
+        optimiser = kind(parameters, lr={"adam": 1e-2, "sgd": min(3e-3, 0.6 / width)}[how])
 
     def closure():
         optimiser.zero_grad()
