@@ -22,7 +22,7 @@ _RATES = ("mass_error", "location_error", "dual_error", "mass_remainder", "locat
 @click.command("stability", short_help="Follow the solution as lam and label noise tend to 0.")
 @click.argument("folder", type=click.Path())
 @click.option(
-    "--lams", metavar="A,B,...", help="Factors to follow; by default eight from lam_max / 10 down."
+    "--lams", metavar="A,B,...", help="Factors to follow; by default eleven from lam_max / 10 down."
 )
 @click.option(
     "--noises",

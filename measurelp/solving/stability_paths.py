@@ -23,7 +23,7 @@ from measurelp.solving.solution import Solution
 from measurelp.solving.stability_steps import StabilityStep, compared
 from measurelp.status import Termination, Verdict
 
-_DEFAULT_EXPONENTS = np.arange(-2, -10, -1) / 2  # lam_max times 10 to the power of these
+_DEFAULT_EXPONENTS = np.arange(-2, -13, -1) / 2  # lam_max times 10 to the power of these
 _CLEAR = 10.0  # an error is fitted if it exceeds its own uncertainty by this factor
 _FEWEST = 3  # points of a fitted rate
 
@@ -231,8 +231,8 @@ def stability(
     problem : MeasureProblem
         With the squared loss or interpolation; its lam does not enter.
     lams : array_like, optional
-        Factors of the total variation, any order; by default eight from lam_max / 10 down to
-        lam_max / 30,000.
+        Factors of the total variation, any order; by default eleven from lam_max / 10 down to
+        a millionth of lam_max.
     noises : (m,) or (m, n) array_like
         Label noise *in units of lam*: vectors nu, or their lengths in one random direction.
         Noise may not tend to 0 more slowly than lam: what of it no small move of the atoms can
@@ -288,7 +288,8 @@ def stability(
         return Stability(StabilityVerdict.INFEASIBLE, message, limit, ())
     if not limit.certificate.is_optimal:
         message = (
-            f"the limit was not solved: {limit.certificate.verdict.name}, {limit.termination.value}"
+            f"the limit was not solved to a relative gap of {tol_gap:g} (reached: "
+            f"{limit.certificate.relative_gap:.2g}; {limit.termination.value}); a larger tol_gap may do"
         )
         return Stability(StabilityVerdict.UNDECIDED, message, limit, ())
     paths = []
