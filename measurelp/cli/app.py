@@ -12,6 +12,7 @@ _COMMANDS = {
     "solve": "Solve the infinite-width problem on a CSV file and prove the answer.",
     "certify": "Prove or refute that a network is globally optimal.",
     "unique": "Decide whether a saved solution is the only optimum.",
+    "path": "Solve on a CSV file at many lams, or find the breakpoints of the path.",
     "stability": "Follow a saved solution's problem as lam and label noise tend to 0.",
     "check": "Verify a proof of optimality in exact arithmetic.",
     "compress": "Compress a network's layers on a CSV file.",

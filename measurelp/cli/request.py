@@ -331,3 +331,13 @@ def check_positive(option: str, value: float | None) -> None:
     """Raise InvalidProblem unless the value is missing or a finite number > 0."""
     if value is not None and not (math.isfinite(value) and value > 0.0):
         raise InvalidProblem(f"{option}: expected a finite number > 0, found {value}.")
+
+
+def numbers(option: str, text: str) -> list[float]:
+    """The numbers of an option that takes several; InvalidProblem names the option."""
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise InvalidProblem(
+            f"{option}: expected numbers separated by commas, found {text!r}."
+        ) from None

@@ -10,8 +10,7 @@ import click
 
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
-from measurelp.cli.request import check_positive
-from measurelp.errors import InvalidProblem
+from measurelp.cli.request import check_positive, numbers
 
 if TYPE_CHECKING:
     from measurelp.solving import Stability, StabilityPath
@@ -71,8 +70,8 @@ def command(
     problem = load_solution(folder).problem
     with ProgressLine(quiet=quiet) as line:
         found = stability(
-            problem, None if lams is None else _numbers("--lams", lams),
-            noises=_numbers("--noises", noises), seed=seed, tol_gap=tol, max_work=max_work,
+            problem, None if lams is None else numbers("--lams", lams),
+            noises=numbers("--noises", noises), seed=seed, tol_gap=tol, max_work=max_work,
             time_limit=time_limit, callback=line.update,
         )  # fmt: skip
     code = _exit(found)
@@ -103,15 +102,6 @@ def _exit(found: Stability) -> Exit:
     if found.paths:
         return Exit.NOT_CERTIFIED
     return exit_from_outcome(found.limit.certificate.verdict, found.limit.termination)
-
-
-def _numbers(option: str, text: str) -> list[float]:
-    try:
-        return [float(word) for word in text.split(",")]
-    except ValueError:
-        raise InvalidProblem(
-            f"{option}: expected numbers separated by commas, found {text!r}."
-        ) from None
 
 
 def _lines(path: StabilityPath) -> list[tuple[str, str]]:
