@@ -157,6 +157,12 @@ def merged(training: Training, neurons: Neurons, *, cosine: float, slack: float)
     most ``slack``; neurons of one closed cell always qualify.  With several outputs the pair's
     masses are added, at the direction of the sum of the weights.
     """
+    along = neurons.weights[:, : training.n_penalized]
+    lengths = training.norms(neurons.weights)
+    near = along @ along.T >= cosine * np.outer(lengths, lengths)
+    near &= neurons.signs[:, None] == neurons.signs
+    if np.count_nonzero(near) <= len(neurons):  # of none to another
+        return neurons
     weights = [np.array(w) for w in neurons.weights]
     signs = list(neurons.signs)
     fit = training.fit(neurons)

@@ -99,10 +99,12 @@ class Slider:
         kept = training.norms(neurons.weights) > 0.0
         skip = self.basis.T @ (training.skip_columns @ neurons.skip)
         state, work = _room(data, neurons.weights[kept], neurons.signs[kept], skip)
-        for k, weight in enumerate(state.weights):
-            distance = np.abs(training.rows @ weight) / np.linalg.norm(weight)
-            near = np.flatnonzero((distance <= wall_tolerance * self._sizes) & (self._sizes > 0.0))
-            order = np.argsort(distance[near] / self._sizes[near], kind="stable")
+        lengths = np.linalg.norm(state.weights, axis=1)[:, None]
+        distance = np.abs(state.weights @ self._transposed) / lengths
+        close = (distance <= wall_tolerance * self._sizes) & (self._sizes > 0.0)
+        for k in np.flatnonzero(close.any(axis=1)):
+            near = np.flatnonzero(close[k])
+            order = np.argsort(distance[k, near] / self._sizes[near], kind="stable")
             for row in near[order[:_MOST_NEAR]]:
                 add_wall(data, state, k, row)
         chunk = max(2, int(_CHUNK / (len(training.y) * (len(state.signs) + 1))))
