@@ -17,7 +17,8 @@ _TIGHT = 1e-12
 _LOOSE_STEPS, _TIGHT_STEPS = 40, 100  # a coordinate: walls are found a few at a time
 STATIONARY = 1e-8
 _FAR = 0.1  # while directions keep coming; over very many rows the last digits take many steps
-_FIRST_LOOSE = 1e-3
+_FIRST_LOOSE, _WARM_LOOSE = 1e-3, 1e-10
+_MANY_ROWS = 20_000  # from here on, digits are dear
 _WEARY = 0.25  # of a failure: so many steps for the last digits without reaching them
 _SWEEPS = 200
 
@@ -59,8 +60,10 @@ class SlidingMaster:
         return len(self.neurons) + len(self.candidates)
 
     def begin(self, neurons: Neurons) -> None:
-        """Start from neurons that are known."""
+        """Start from neurons that are known: what comes in near a solution matters at once."""
         self.neurons = neurons
+        if len(neurons) and len(self.training.y) < _MANY_ROWS:
+            self.loose = _WARM_LOOSE
 
     def add(self, point: Vector, sign: float) -> bool:
         """Let a direction enter at the next solve."""
