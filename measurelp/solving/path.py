@@ -18,10 +18,9 @@ from measurelp._display import compact, html_table
 from measurelp.backends import Backend
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
-from measurelp.oracle import Oracle, choose_oracle
-from measurelp.problem import MeasureProblem, row_space
-from measurelp.solving.cell_generation import CellGeneration
-from measurelp.solving.entry import check_arguments, chosen_backend_for
+from measurelp.oracle import Oracle
+from measurelp.problem import MeasureProblem
+from measurelp.solving.entry import solve
 from measurelp.solving.interrupts import remembered_interrupts
 from measurelp.solving.largest_lam import lam_max
 from measurelp.solving.path_gap import End, gap_between, interpolated
@@ -222,30 +221,25 @@ def solve_path(
     if problem.loss.is_hard_constraint:
         raise InvalidProblem("problem: lam does not enter interpolation, so there is no path.")
     given = None if lams is None else _checked_lams(lams)
-    _check_grid(n_lams, lam_min_ratio)
-    check_arguments(tol_gap, time_limit, max_rounds, n_jobs)
-    chosen_backend = chosen_backend_for(problem, backend)
+    _check_grid(n_lams, lam_min_ratio, time_limit)
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     solutions: list[Solution] = []
     top, termination = math.nan, Termination.CONVERGED
     with remembered_interrupts() as interrupts, threadpool_limits(limits=1):
-        space = row_space(problem)
-        chosen_oracle, why = choose_oracle(oracle, space, n_jobs=n_jobs)
         try:
             if given is None:
-                top = lam_max(problem, oracle=chosen_oracle, time_limit=time_limit)
+                top = lam_max(problem, oracle=oracle, time_limit=time_limit)
                 given = _grid(problem, top, n_lams, lam_min_ratio)
             for lam in given:
-                if time.perf_counter() >= deadline:
+                left = None if math.isinf(deadline) else deadline - time.perf_counter()
+                if left is not None and left <= 0.0:
                     termination = Termination.TIME_LIMIT
                     break
-                run = CellGeneration(
-                    problem=problem.with_lam(float(lam)), space=space, oracle=chosen_oracle,
-                    backend=chosen_backend, slides=backend is None, tol_gap=tol_gap,
-                    max_rounds=max_rounds, callback=callback, deadline=deadline,
-                    interrupts=interrupts,
+                solution = solve(
+                    problem.with_lam(float(lam)), tol_gap=tol_gap, time_limit=left,
+                    max_rounds=max_rounds, backend=backend, oracle=oracle, n_jobs=n_jobs,
+                    start=solutions[-1].measure if solutions else None, callback=callback,
                 )  # fmt: skip
-                solution = run.solution(solutions[-1].measure if solutions else None, why)
                 solutions.append(solution)
                 if termination is Termination.CONVERGED:
                     termination = solution.termination
@@ -277,14 +271,15 @@ def _checked_lams(lams: ArrayLike) -> Vector:
     return np.ascontiguousarray(found)
 
 
-def _check_grid(n_lams: int, lam_min_ratio: float) -> None:
+def _check_grid(n_lams: int, lam_min_ratio: float, time_limit: float | None) -> None:
     if isinstance(n_lams, bool) or not isinstance(n_lams, (int, np.integer)) or n_lams < 2:
         raise InvalidProblem(f"n_lams: expected an integer >= 2, found {n_lams!r}.")
-    is_number = isinstance(lam_min_ratio, (int, float, np.number)) and lam_min_ratio is not True
-    if not is_number or not 0.0 < lam_min_ratio < 1.0:
-        raise InvalidProblem(
-            f"lam_min_ratio: expected a number in (0, 1), found {lam_min_ratio!r}."
-        )
+    for name, value, largest in (
+        ("lam_min_ratio", lam_min_ratio, 1.0), ("time_limit", time_limit, math.inf)
+    ):  # fmt: skip
+        is_number = isinstance(value, (int, float, np.number)) and value is not True
+        if value is not None and not (is_number and 0.0 < value < largest):
+            raise InvalidProblem(f"{name}: expected a number in (0, {largest}), found {value!r}.")
 
 
 def _grid(problem: MeasureProblem, top: float, n_lams: int, lam_min_ratio: float) -> Vector:
