@@ -72,7 +72,7 @@ def lam_max_bracket(
     the dual functions that were met as cuts.  Each oracle call proves an upper bound, and the
     multipliers of the cuts a lower one: a measure along which the objective falls for every
     smaller lam.  They are not narrow where ``time_limit`` (seconds) or the nodes of the oracle end
-    the search, or where losses with kinks have several outputs.
+    the search, or where a loss with kinks has several joint outputs.
 
     Examples
     --------
@@ -83,13 +83,18 @@ def lam_max_bracket(
     ...     [[0.0], [1.0], [2.0]], [0.0, 1.0, 4.0], lam=1.0, loss=mlp.Absolute(), bias="free",
     ...     skip="constant",
     ... )
-    >>> lower, upper = lam_max_bracket(problem)
+    >>> lower, upper = mlp.lam_max_bracket(problem)
     >>> round(lower, 9), round(upper, 9)
     (2.0, 2.0)
     """
     if problem.loss.is_hard_constraint:
         raise InvalidProblem("problem: lam does not enter interpolation, so there is no lam_max.")
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
+    if problem.is_vector and problem.outputs == "separate":
+        share = None if time_limit is None else time_limit / problem.n_outputs
+        columns = [problem.column(j) for j in range(problem.n_outputs)]
+        brackets = [lam_max_bracket(one, oracle=oracle, time_limit=share) for one in columns]
+        return LamBracket(*np.max(brackets, axis=0).tolist())
     space = row_space(problem)
     training = Training.of(problem, space)
     backend = HighsBackend() if problem.loss.is_polyhedral else backend_from_name("clarabel")

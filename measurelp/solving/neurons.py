@@ -158,9 +158,8 @@ def merged(training: Training, neurons: Neurons, *, cosine: float, slack: float)
     masses are added, at the direction of the sum of the weights.
     """
     along = neurons.weights[:, : training.n_penalized]
-    lengths = training.norms(neurons.weights)
+    lengths = np.linalg.norm(along, axis=1)
     near = along @ along.T >= cosine * np.outer(lengths, lengths)
-    near &= neurons.signs[:, None] == neurons.signs
     if np.count_nonzero(near) <= len(neurons):  # of none to another
         return neurons
     weights = [np.array(w) for w in neurons.weights]

@@ -161,3 +161,37 @@ def test_a_lam_outside_the_path():
     for lam in (1.1, 0.4):
         with pytest.raises(InvalidProblem, match="lam"):
             path.measure(lam)
+
+
+@pytest.mark.parametrize("options", [
+    {"loss": "Huber"}, {"loss": "Absolute", "skip": "constant"}, {"loss": "Logistic"},
+    {"ball": "L1Ball"}, {"ball": "LInfBall", "loss": "Absolute"},
+    {"outputs": "joint"}, {"outputs": "separate"}, {"weights": True},
+], ids=str)  # fmt: skip
+def test_every_kind_of_problem_has_a_path(options):
+    """Each point agrees with a single solve, and the bound between points holds."""
+    rng = np.random.default_rng(8)
+    X, y = rng.standard_normal((9, 2)), rng.standard_normal(9)
+    given = {"lam": 1.0, "skip": options.get("skip", "none")}
+    for name in ("loss", "ball"):
+        if name in options:
+            given[name] = getattr(mlp, options[name])()
+    if options.get("loss") == "Logistic":
+        y = np.where(rng.standard_normal(9) > 0.0, 1.0, -1.0)
+    if "outputs" in options:
+        y, given["outputs"] = rng.standard_normal((9, 2)), options["outputs"]
+    if "weights" in options:
+        given["sample_weight"] = rng.integers(0, 3, size=9) * 1.0
+    problem = mlp.MeasureProblem(X, y, **given)
+    path = mlp.solve_path(problem, n_lams=5, lam_min_ratio=0.1, tol_gap=1e-7)
+    assert path.termination is mlp.Termination.CONVERGED, path.columns()
+    for solution in path:
+        single = mlp.solve(solution.problem, tol_gap=1e-7)
+        brute.assert_close(
+            solution.certificate.primal_value, single.certificate.primal_value, rel=1e-6
+        )
+    for i, bound in enumerate(path.gaps_between):
+        lam = float(np.sqrt(path.lams[i] * path.lams[i + 1]))
+        between = mlp.certify(problem.with_lam(lam), path.measure(lam)).primal_value
+        optimum = mlp.solve(problem.with_lam(lam), tol_gap=1e-7).certificate.dual_value
+        assert between <= optimum * (1.0 + bound) * (1.0 + 1e-6)
