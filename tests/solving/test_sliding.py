@@ -25,9 +25,7 @@ def training_of(seed, bias="none", skip="none", *, n=24, d=3, grid=False, lam=0.
     X = rng.integers(-1, 2, (n, d)).astype(float) if grid else rng.standard_normal((n, d))
     problem = mlp.MeasureProblem(X, rng.standard_normal(n), lam=lam, bias=bias, skip=skip)
     space = row_space(problem)
-    training = Training(
-        space.rows, problem.y, problem.lam, problem.loss, problem.skip_columns, space.n_penalized
-    )
+    training = Training.of(problem, space)
     return training, skip_basis(problem), rng
 
 
