@@ -127,6 +127,7 @@ if TYPE_CHECKING:
         ReLU,
         Squared,
         SquaredHinge,
+        Threshold,
         lam_from_weight_decay,
     )
     from measurelp.report import write_report
@@ -157,6 +158,7 @@ _HOMES = {
     "measurelp.problem": (
         "Absolute", "AbsoluteValue", "Hinge", "Huber", "Interpolation", "L1Ball", "L2Ball", "LInfBall", "LeakyReLU", "Logistic", "Loss",
         "MeasureProblem", "Poisson", "Quantile", "ReLU", "Squared", "SquaredHinge",
+        "Threshold",
         "lam_from_weight_decay",
     ),
     "measurelp.arrangement": (
@@ -274,6 +276,7 @@ __all__ = [
     "StabilityVerdict",
     "Standing",
     "Termination",
+    "Threshold",
     "Uniqueness",
     "UniquenessVerdict",
     "Verdict",

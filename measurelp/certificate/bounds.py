@@ -35,6 +35,8 @@ def evaluate(problem: MeasureProblem, measure: AtomicMeasure) -> Evaluation:
     features = problem.features(measure.atoms)
     fit = features @ measure.masses
     size = np.abs(problem.lifted) @ (np.abs(measure.atoms).T @ np.abs(measure.masses))
+    if not problem.activation.is_homogeneous:
+        size = np.abs(features) @ np.abs(measure.masses)
     if measure.skip is not None:
         fit = fit + measure.skip.predict(problem.X)
         size = size + np.abs(problem.X) @ np.abs(measure.skip.linear)
@@ -142,6 +144,8 @@ def feature_bounds(problem: MeasureProblem) -> NDArray[np.float64]:
 
     A free bias that matters is at most the largest input.
     """
+    if not problem.activation.is_homogeneous:
+        return problem.ball.dual_norm(problem.lifted)
     if problem.bias == "free":
         reach = np.full(problem.n, 2.0 * float(problem.ball.dual_norm(problem.X).max()))
     else:

@@ -18,6 +18,7 @@ from measurelp.certificate.bounds import (
     unit_atoms,
 )
 from measurelp.certificate.certificate import Certificate, relative
+from measurelp.dictionary.patterns import all_patterns
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
 from measurelp.network import ReluNetwork, measure_from_network, network_from_candidate
@@ -185,6 +186,13 @@ def candidate_measure(problem: MeasureProblem, candidate: Any) -> AtomicMeasure:
             raise InvalidProblem(
                 f"candidate: it has an unpenalised affine part, but the problem has "
                 f'skip="{problem.skip}"; state the problem with the skip that was trained.'
+            )
+    if not problem.activation.is_homogeneous and len(candidate):
+        known = all_patterns(problem).contains(problem.features(candidate.atoms).T > 0.0)
+        if not known.all():
+            raise InvalidProblem(
+                f"candidate: what atom {int(np.argmin(known))} makes of the data is a matter of "
+                "rounding: no weight has this pattern in exact arithmetic."
             )
     return unit_atoms(problem, candidate)
 

@@ -6,10 +6,11 @@ from measurelp.oracle.cells import CellOracle
 from measurelp.oracle.choose import ORACLE_NAMES, choose_oracle
 from measurelp.oracle.cones import ConeOracle
 from measurelp.oracle.fans import FanOracle
+from measurelp.oracle.patterns import PatternOracle
 from measurelp.oracle.rays import RayOracle
 from measurelp.oracle.signs import SignOracle
 
 __all__ = [
     "ORACLE_NAMES", "AngleOracle", "Budget", "CellOracle", "ConeOracle", "DualFunction",
-    "FanOracle", "Oracle", "OracleReport", "RayOracle", "SignOracle", "choose_oracle",
+    "FanOracle", "Oracle", "OracleReport", "PatternOracle", "RayOracle", "SignOracle", "choose_oracle",
 ]  # fmt: skip

@@ -9,13 +9,14 @@ from measurelp.oracle.base import Oracle
 from measurelp.oracle.cells import CellOracle
 from measurelp.oracle.cones import ConeOracle
 from measurelp.oracle.fans import FanOracle
+from measurelp.oracle.patterns import PatternOracle
 from measurelp.oracle.rays import RayOracle, n_slice_rays
 from measurelp.oracle.separate import SeparateOracle
 from measurelp.oracle.signs import SignOracle
 from measurelp.problem import MeasureProblem, RowSpace
 
 ORACLE_NAMES = (
-    "auto", "angles", "cells", "branch_and_bound", "cones", "signs", "fans", "rays"
+    "auto", "angles", "cells", "branch_and_bound", "cones", "signs", "fans", "rays", "patterns"
 )  # fmt: skip
 _MOST_RAY_WORK = 5e7  # rays times rows up to which evaluating all of them is quick
 _OF_ONE_OUTPUT = ("cells", "signs", "fans", "rays")
@@ -76,6 +77,15 @@ def _for_one_output(
         raise InvalidProblem(
             f"oracle: expected one of {', '.join(ORACLE_NAMES)}, found {oracle!r}."
         )
+    if space.ball.name == "count":
+        if oracle not in (None, "auto", "patterns"):
+            raise InvalidProblem(
+                f'oracle: "{oracle}" is for units that grow with their weights; threshold units have '
+                "finitely many patterns, and all are evaluated."
+            )
+        return PatternOracle(), "threshold units: all their patterns are evaluated"
+    if oracle == "patterns":
+        raise InvalidProblem('oracle: "patterns" is for Threshold().')
     if space.ball.fan is not None:
         return _of_flat_faces(oracle, space, n_jobs)
     if oracle in ("fans", "rays"):

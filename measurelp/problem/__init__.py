@@ -6,10 +6,11 @@ from measurelp.problem.activations import (
     Activation,
     LeakyReLU,
     ReLU,
+    Threshold,
     activation_document,
     activation_from_document,
 )
-from measurelp.problem.balls import BALLS, Ball, L2Ball
+from measurelp.problem.balls import BALLS, Ball, L2Ball, UnitCount
 from measurelp.problem.conventions import TrainedLoss, TrainedPenalty, lam_from_weight_decay
 from measurelp.problem.losses import (
     LOSSES,
@@ -34,7 +35,7 @@ __all__ = [
     "ACTIVATIONS", "BALLS", "LOSSES", "Absolute", "AbsoluteValue", "Activation", "Ball", "ConeForm", "Hinge", "Huber",
     "Interpolation", "L1Ball", "L2Ball", "LInfBall", "LeakyReLU", "Logistic", "Loss",
     "MeasureProblem", "Poisson", "Quantile", "ReLU", "RowSpace", "Squared", "SquaredHinge",
-    "TrainedLoss", "TrainedPenalty", "activation_document",
+    "Threshold", "TrainedLoss", "TrainedPenalty", "UnitCount", "activation_document",
     "activation_from_document", "finite_matrix", "float_array", "lam_from_weight_decay",
     "positive_number", "row_space",
 ]  # fmt: skip

@@ -14,10 +14,12 @@ from measurelp.errors import InvalidProblem
 
 @runtime_checkable
 class Activation(Protocol):
-    r"""The smallest interface of an activation that is positively homogeneous.
+    r"""The smallest interface of an activation.
 
-    That is, :math:`\sigma(t) = p\,t_+ + q\,(-t)_+`.
+    Those that are positively homogeneous are :math:`\sigma(t) = p\,t_+ + q\,(-t)_+`.
     """
+
+    is_homogeneous: ClassVar[bool]
 
     @property
     def name(self) -> str:
@@ -26,7 +28,8 @@ class Activation(Protocol):
 
     @property
     def slopes(self) -> tuple[float, float]:
-        """p and q, which say what the activation is on either side of 0."""
+        """p and q, which say what the activation is on either side of 0; nan if it is not
+        homogeneous."""
         ...
 
     def values(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -45,6 +48,7 @@ class ReLU:
     array([0., 2.])
     """
 
+    is_homogeneous: ClassVar[bool] = True
     name: str = field(default="relu", init=False, repr=False)
     slopes: tuple[float, float] = field(default=(1.0, 0.0), init=False, repr=False)
 
@@ -66,6 +70,7 @@ class LeakyReLU:
     array([-0.1,  2. ])
     """
 
+    is_homogeneous: ClassVar[bool] = True
     slope: float = 0.01
     name: ClassVar[str] = "leaky_relu"
 
@@ -94,6 +99,7 @@ class AbsoluteValue:
     array([1., 2.])
     """
 
+    is_homogeneous: ClassVar[bool] = True
     name: str = field(default="absolute_value", init=False, repr=False)
     slopes: tuple[float, float] = field(default=(1.0, 1.0), init=False, repr=False)
 
@@ -101,10 +107,37 @@ class AbsoluteValue:
         return np.abs(inner)
 
 
-ACTIVATIONS: dict[str, type[ReLU | LeakyReLU | AbsoluteValue]] = {
+@dataclass(frozen=True)
+class Threshold:
+    r"""The step :math:`1\{t \ge 0\}`, 1 at t = 0.
+
+    The length of w does not matter, so a unit costs :math:`|v|` and no norm of w enters.  What
+    a unit makes of the data is a vector of zeros and ones, of which there are finitely many: one
+    for each cell of the data's arrangement, and where no bias lets a weight move off a hyperplane
+    also for its lower-dimensional faces (w = 0 is active everywhere).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Threshold().values(np.array([-1.0, 0.0, 2.0]))
+    array([0., 1., 1.])
+    """
+
+    is_homogeneous: ClassVar[bool] = False
+    name: str = field(default="threshold", init=False, repr=False)
+    slopes: tuple[float, float] = field(
+        default=(float("nan"), float("nan")), init=False, repr=False, compare=False
+    )
+
+    def values(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(inner >= 0.0, 1.0, 0.0)
+
+
+ACTIVATIONS: dict[str, type[ReLU | LeakyReLU | AbsoluteValue | Threshold]] = {
     "relu": ReLU,
     "leaky_relu": LeakyReLU,
     "absolute_value": AbsoluteValue,
+    "threshold": Threshold,
 }
 
 

@@ -59,6 +59,25 @@ class L2Ball:
         return
 
 
+@dataclass(frozen=True)
+class UnitCount:
+    """No norm: every hidden weight counts 1, as for units that do not depend on its length."""
+
+    name: str = field(default="count", init=False, repr=False)
+
+    def norm(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.ones(len(weights))
+
+    def dual_norm(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What a threshold unit makes of a row at most: 1."""
+        return np.ones(len(rows))
+
+    @property
+    def fan(self) -> None:
+        """There is no norm."""
+        return
+
+
 BALLS: dict[str, type[L1Ball | L2Ball | LInfBall]] = {
     "l2": L2Ball,
     "l1": L1Ball,

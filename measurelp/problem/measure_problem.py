@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from measurelp._display import compact, html_table
 from measurelp.errors import InvalidProblem
 from measurelp.problem.activations import Activation, ReLU
-from measurelp.problem.balls import Ball, L2Ball
+from measurelp.problem.balls import Ball, L2Ball, UnitCount
 from measurelp.problem.losses import Loss, Squared
 from measurelp.problem.numbers import float_array, positive_number
 
@@ -115,6 +115,18 @@ class MeasureProblem:
                 raise InvalidProblem(
                     f"{name}: expected an instance such as mlp.{_EXAMPLES[name]}, found {value!r}."
                 )
+        if not activation.is_homogeneous:
+            if not isinstance(ball, (L2Ball, UnitCount)):
+                raise InvalidProblem(
+                    f"ball: a {activation.name} unit does not depend on the length of its weight, so "
+                    f"no norm enters; leave ball out, found {ball!r}."
+                )
+            ball = UnitCount()
+        elif isinstance(ball, UnitCount):
+            raise InvalidProblem(
+                f"ball: {activation.name} units grow with their weights, which must have a norm; "
+                "choose L2Ball(), L1Ball() or LInfBall()."
+            )
         inputs = finite_matrix("X", X)
         targets = loss.prepared_targets(_finite_targets(y, n=len(inputs)))
         _choice("bias", bias, get_args(Bias))
@@ -187,6 +199,11 @@ class MeasureProblem:
     def is_weighted(self) -> bool:
         """Whether some sample weight is not 1."""
         return bool(np.any(self.sample_weight != 1.0))
+
+    @property
+    def is_polyhedral(self) -> bool:
+        """Whether finitely many hidden weights, known beforehand, suffice: a finite dictionary."""
+        return self.ball.fan is not None or not self.activation.is_homogeneous
 
     @property
     def has_bias(self) -> bool:

@@ -16,11 +16,12 @@ from measurelp.certificate.uniqueness import is_plain
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
 from measurelp.network import ReluNetwork
-from measurelp.oracle import CellOracle, Oracle, choose_oracle
+from measurelp.oracle import CellOracle, Oracle, PatternOracle, choose_oracle
 from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.solving.cell_generation import CellGeneration
 from measurelp.solving.from_below import interpolant_from_below
 from measurelp.solving.interrupts import remembered_interrupts
+from measurelp.solving.pattern_generation import solve_over_patterns
 from measurelp.solving.progress import Callback
 from measurelp.solving.separate import solve_separately
 from measurelp.solving.solution import Solution
@@ -100,7 +101,7 @@ def solve(
     """
     _check_arguments(tol_gap, time_limit, max_rounds, n_jobs)
     chosen_backend = backend_from_name("clarabel" if backend is None else backend)
-    if chosen_backend.name == "highs" and problem.ball.fan is None:
+    if chosen_backend.name == "highs" and not problem.is_polyhedral:
         raise InvalidProblem(
             "backend: highs solves linear and quadratic programs, and the l2 ball needs "
             'second-order cones; use "clarabel", "scs" or "cvxpy".'
@@ -119,6 +120,12 @@ def solve(
     with remembered_interrupts() as interrupts, threadpool_limits(limits=1):
         space = row_space(problem)
         chosen_oracle, why = _chosen_oracle(oracle, cells, problem, space, n_jobs)
+        if isinstance(chosen_oracle, PatternOracle):
+            return solve_over_patterns(
+                problem, chosen_oracle, chosen_backend, why, is_default_backend=backend is None,
+                tol_gap=tol_gap, max_rounds=max_rounds, deadline=deadline, callback=callback,
+                interrupts=interrupts,
+            )  # fmt: skip
         run = CellGeneration(
             problem=problem, space=space, oracle=chosen_oracle, backend=chosen_backend,
             slides=backend is None, tol_gap=tol_gap, max_rounds=max_rounds, callback=callback,
@@ -148,6 +155,10 @@ def _chosen_oracle(
         )
     if problem.is_vector:
         raise InvalidProblem("cells: cells serve one output; leave them out.")
+    if space.ball.name != "l2":
+        raise InvalidProblem(
+            "cells: one cone program a cell is for the Euclidean ball; leave cells out."
+        )
     if cells.scope is Scope.SAMPLED or oracle in (None, "auto", "cells"):
         return CellOracle(cells), "cells were given"
     return choose_oracle(oracle, space, cells, n_jobs)

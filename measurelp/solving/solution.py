@@ -32,6 +32,7 @@ from measurelp.problem import (
     MeasureProblem,
     activation_document,
     activation_from_document,
+    finite_matrix,
 )
 from measurelp.proof import DEFAULT_RECORDS, Proof, write_proof
 from measurelp.status import Termination, Verdict
@@ -78,10 +79,25 @@ class Solution:
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """The network's outputs at new inputs, (n,) or (n, c)."""
-        return self.network().predict(X)
+        if self.problem.activation.is_homogeneous:
+            return self.network().predict(X)
+        inputs = finite_matrix("X", X)
+        if inputs.shape[1] != self.problem.d:
+            raise InvalidProblem(f"X: expected {self.problem.d} columns, found {inputs.shape[1]}.")
+        inner = self.problem.lift(inputs) @ self.measure.atoms.T
+        values = self.problem.activation.values(inner) @ self.measure.masses
+        return np.asarray(values + self.skip.predict(inputs))
 
     def network(self) -> ReluNetwork:
-        """The finite network, balanced, one neuron an atom."""
+        """The finite network, balanced, one neuron an atom.
+
+        Threshold units have no length to be balanced by; use ``measure`` and :meth:`predict`.
+        """
+        if not self.problem.activation.is_homogeneous:
+            raise InvalidProblem(
+                "solution: threshold units do not scale with their weights, so there is no balanced "
+                "network; use solution.measure and solution.predict."
+            )
         return network_from_measure(
             self.measure, bias=self.problem.bias, activation=self.problem.activation
         )
@@ -93,7 +109,10 @@ class Solution:
         under plain names, so other programs can read them.
         """
         problem, certificate = self.problem, self.certificate
-        document, arrays = parts_from_network(self.network())
+        document: dict[str, Any] = {}
+        arrays: dict[str, NDArray[Any]] = {}
+        if problem.activation.is_homogeneous:
+            document, arrays = parts_from_network(self.network())
         document["problem"] = {
             "lam": problem.lam, "loss": problem.loss.name, "ball": problem.ball.name,
             "activation": activation_document(problem.activation), "bias": problem.bias, "skip": problem.skip,
@@ -195,7 +214,8 @@ def load_solution(folder: str | os.PathLike[str]) -> Solution:
         loss = LOSSES[stated["loss"]](**stated["loss_options"])
         problem = MeasureProblem(
             arrays["X"], arrays["y"], lam=stated["lam"], loss=loss, bias=stated["bias"],
-            ball=BALLS[stated["ball"]](), activation=activation_from_document(activation),
+            ball=None if stated["ball"] == "count" else BALLS[stated["ball"]](),
+            activation=activation_from_document(activation),
             skip=stated["skip"], outputs=stated.get("outputs", "joint"),
             sample_weight=arrays.get("sample_weight"),
         )  # fmt: skip
