@@ -75,7 +75,7 @@ def main() -> None:
         rows.append(measured(n, d, arguments.limit))
         print(rows[-1], flush=True)
         record = {
-            "command": command("benchmarks/all_rays.py", sys.argv[1:]), "machine": machine(),
+            "command": command("all_rays.py", sys.argv[1:]), "machine": machine(),
             "limit_seconds": arguments.limit, "cases": rows,
         }  # fmt: skip
         write(record, arguments.output)
