@@ -31,7 +31,7 @@ def read_config(ctx: click.Context, _param: click.Parameter, path: str | None) -
             _known_command(ctx, path, key)
             if key == ctx.info_name:
                 entries |= value
-    known = {}
+    known: dict[str, click.Parameter | None] = {}
     for parameter in ctx.command.params:
         for word in (parameter.name, *parameter.opts):
             known[_plain(word or "")] = parameter

@@ -16,5 +16,5 @@ def stored_names(document: dict[str, Any], d: int) -> tuple[list[str] | None, st
     if isinstance(target, list):
         target = ", ".join(str(name) for name in target)
     targets = target if isinstance(target, list) else [target]
-    known = targets and all(isinstance(name, str) for name in targets)
-    return names, ", ".join(targets) if known else "y"
+    words = [name for name in targets if isinstance(name, str)]
+    return names, ", ".join(words) or "y"
