@@ -32,9 +32,9 @@ def read_config(ctx: click.Context, _param: click.Parameter, path: str | None) -
             if key == ctx.info_name:
                 entries |= value
     known: dict[str, click.Parameter | None] = {}
-    for parameter in ctx.command.params:
-        for word in (parameter.name, *parameter.opts):
-            known[_plain(word or "")] = parameter
+    for option in ctx.command.params:
+        for word in (option.name, *option.opts):
+            known[_plain(word or "")] = option
     defaults: dict[str, Any] = {}
     for key, value in entries.items():
         parameter = known.get(_plain(key))

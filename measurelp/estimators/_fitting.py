@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from measurelp.certificate import Certificate
 from measurelp.errors import InvalidProblem
 from measurelp.estimators._patience import PatientOracle
 from measurelp.problem import LOSSES, Ball, L1Ball, L2Ball, LInfBall, Loss, MeasureProblem
@@ -79,7 +80,7 @@ def ball_from_option(ball: str | Ball) -> Ball:
 
 
 def problem_from_samples(
-    estimator: Any, samples: Samples, y: Matrix, loss: Loss, alpha: Any
+    estimator: Any, samples: Samples, y: Matrix, loss: Loss, alpha: Any, outputs: Any = "separate"
 ) -> MeasureProblem:
     """The problem whose lam is alpha times the number of samples."""
     number = isinstance(alpha, (int, float, np.number)) and not isinstance(alpha, bool)
@@ -88,7 +89,8 @@ def problem_from_samples(
     return MeasureProblem(
         samples.X, y, lam=float(alpha) * float(samples.weight.sum()), loss=loss,
         ball=ball_from_option(estimator.ball), bias=estimator.bias,
-        skip="constant" if estimator.fit_intercept else "none", sample_weight=samples.weight,
+        skip="constant" if estimator.fit_intercept else "none", outputs=outputs,
+        sample_weight=samples.weight,
     )  # fmt: skip
 
 
@@ -119,44 +121,33 @@ def reporter(verbose: int | bool) -> Any:
     return report
 
 
-def warn_unless_optimal(name: str, solutions: list[Solution]) -> None:
-    """A ConvergenceWarning with the widest bracket, unless every solution is proved optimal."""
-    open_ = [s for s in solutions if not s.certificate.is_optimal]
-    if not open_:
+def warn_unless_optimal(name: str, certificate: Certificate) -> None:
+    """A ConvergenceWarning with the bracket, unless optimality was proved."""
+    if certificate.is_optimal:
         return
-    worst = max(open_, key=lambda s: s.certificate.relative_gap).certificate
-    if worst.verdict is Verdict.INFEASIBLE:
-        raise InvalidProblem(f"y: {worst.message}.")
+    if certificate.verdict is Verdict.INFEASIBLE:
+        raise InvalidProblem(f"y: {certificate.message}.")
     warnings.warn(
-        f"{name} stopped with the verdict {worst.verdict.name}: the optimum lies between "
-        f"{worst.dual_value:.9g} and {worst.primal_value:.9g} (sums over samples), a relative gap of "
-        f"{worst.relative_gap:.2g}, and tol={worst.tol_gap:g} was asked for. Raise max_iter, max_nodes "
-        "or time_limit, or alpha or tol.",
+        f"{name} stopped with the verdict {certificate.verdict.name}: the optimum lies between "
+        f"{certificate.dual_value:.9g} and {certificate.primal_value:.9g} (sums over samples), a "
+        f"relative gap of {certificate.relative_gap:.2g}, and tol={certificate.tol_gap:g} was asked "
+        "for. Raise max_iter, max_nodes or time_limit, or alpha or tol.",
         ConvergenceWarning,
         stacklevel=3,
     )
 
 
-def store(
-    estimator: Any, solutions: list[Solution], weight: float, *, is_table: bool = False
-) -> None:
-    """Set the fitted attributes from one solution an output; a table has columns even if one."""
-    c, single = len(solutions), len(solutions) == 1 and not is_table
-    atoms = [solution.measure.atoms for solution in solutions]
-    coef = np.zeros((sum(map(len, atoms)), c))
-    start = 0
-    for j, solution in enumerate(solutions):
-        coef[start : start + len(solution.measure), j] = solution.measure.masses
-        start += len(solution.measure)
-    estimator.solutions_ = tuple(solutions)
-    estimator.atoms_ = np.concatenate(atoms)
-    estimator.coef_ = coef[:, 0] if single else coef
-    constants = np.array([float(np.ravel(solution.skip.constant)[0]) for solution in solutions])
-    estimator.intercept_ = float(constants[0]) if single else constants
-    worst = max(solutions, key=lambda s: s.certificate.relative_gap)
-    estimator.certificate_ = worst.certificate
-    estimator.dual_gap_ = sum(s.certificate.gap for s in solutions) / weight
-    estimator.n_iter_ = max(1, *(int(s.stats["rounds"]) for s in solutions), 1)
+def store(estimator: Any, solution: Solution, weight: float, *, is_table: bool) -> None:
+    """Set the fitted attributes; targets that are a table have columns even if there is one."""
+    measure, constant = solution.measure, np.ravel(solution.skip.constant)
+    columns = is_table and measure.masses.ndim == 1
+    estimator.solution_ = solution
+    estimator.atoms_ = measure.atoms
+    estimator.coef_ = measure.masses[:, None] if columns else measure.masses
+    estimator.intercept_ = constant if is_table else float(constant[0])
+    estimator.certificate_ = solution.certificate
+    estimator.dual_gap_ = solution.certificate.gap / weight
+    estimator.n_iter_ = max(1, int(solution.stats["rounds"]))
 
 
 def scores(estimator: Any, X: Matrix) -> Matrix:

@@ -22,7 +22,7 @@ class PatientOracle:
     def maximise(
         self, dual: DualFunction, *, budget: Budget | None = None, **options: Any
     ) -> OracleReport:
-        chosen, _ = choose_oracle(None, dual.space, n_jobs=self.n_jobs)
+        chosen, _ = choose_oracle(None, dual.space, n_jobs=self.n_jobs, problem=dual.problem)
         budget = budget or Budget()
         nodes = self.nodes if budget.nodes is None else min(self.nodes, budget.nodes)
         return chosen.maximise(dual, budget=replace(budget, nodes=nodes), **options)

@@ -35,8 +35,8 @@ class MeasureClassifier(ClassifierMixin, BaseEstimator):
 
     .. math:: \min_{\mu, c_0}\; \frac1n\sum_i\ell\bigl(y_i f(x_i)\bigr) + \alpha\,|\mu|_{TV}
 
-    with labels of -1 and 1; of three or more classes each is separated from the others by a
-    problem of its own, with a certificate of its own.
+    with labels of -1 and 1; of three or more classes each is separated from the others, and the
+    objectives are added up.
 
     Parameters
     ----------
@@ -45,21 +45,17 @@ class MeasureClassifier(ClassifierMixin, BaseEstimator):
     loss : str or Loss
         "logistic", "squared_hinge" or "hinge".
     ball, bias, fit_intercept, tol, max_iter, max_nodes, time_limit, n_jobs, random_state, verbose
-        As for :class:`~measurelp.MeasureRegressor`; ``time_limit`` is for each of the problems.
+        As for :class:`~measurelp.MeasureRegressor`.
 
     Attributes
     ----------
     classes_ : (c,) array
     atoms_ : (k, d + 1) or (k, d) array
-        Hidden weights of unit norm, of all problems.
+        Hidden weights of unit norm.
     coef_ : (k,) or (k, c) array
         Their masses, a column a class for three or more classes.
     intercept_ : float or (c,) array
-    certificate_ : Certificate
-        That with the widest gap; ``solutions_`` has them all.
-    dual_gap_ : float
-        Proved gap of the objective, summed over the problems.
-    n_iter_, solutions_, n_features_in_, feature_names_in_
+    certificate_, dual_gap_, n_iter_, solution_, n_features_in_, feature_names_in_
         As for :class:`~measurelp.MeasureRegressor`.
 
     Warns
@@ -143,13 +139,14 @@ class MeasureClassifier(ClassifierMixin, BaseEstimator):
                 "those with a weight > 0)."
             )
         samples = Samples.of(inputs, codes[:, None].astype(np.float64), weight)
-        chosen = range(1, 2) if len(self.classes_) == 2 else range(len(self.classes_))
-        solutions = [
-            solved(self, problem_from_samples(self, samples, signs, loss, self.alpha))
-            for signs in (np.where(samples.Y[:, 0] == j, 1.0, -1.0) for j in chosen)
-        ]
-        store(self, solutions, float(samples.weight.sum()))
-        warn_unless_optimal(type(self).__name__, solutions)
+        several = len(self.classes_) > 2
+        signs = np.where(np.arange(len(self.classes_)) == samples.Y, 1.0, -1.0)
+        problem = problem_from_samples(
+            self, samples, signs if several else signs[:, 1], loss, self.alpha
+        )
+        solution = solved(self, problem)
+        store(self, solution, float(samples.weight.sum()), is_table=several)
+        warn_unless_optimal(type(self).__name__, solution.certificate)
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -61,7 +61,7 @@ class MeasureRegressorCV(RegressorMixin, BaseEstimator):
         Those tried, falling.
     loss_path_ : (m, folds) array
         Mean loss on what was left out; nan where time was over.
-    atoms_, coef_, intercept_, certificate_, dual_gap_, n_iter_, solutions_, n_features_in_
+    atoms_, coef_, intercept_, certificate_, dual_gap_, n_iter_, solution_, n_features_in_
         As for :class:`~measurelp.MeasureRegressor`.
 
     Examples
@@ -137,8 +137,8 @@ class MeasureRegressorCV(RegressorMixin, BaseEstimator):
         self.alpha_ = float(self.alphas_[int(np.argmin(means))])
         problem = problem_from_samples(self, samples, samples.Y[:, 0], loss, self.alpha_)
         solution = solved(self, problem)
-        store(self, [solution], float(len(inputs)))
-        warn_unless_optimal(type(self).__name__, [solution])
+        store(self, solution, float(len(inputs)), is_table=False)
+        warn_unless_optimal(type(self).__name__, solution.certificate)
         return self
 
     def _grid(self, samples: Samples, loss: Loss) -> NDArray[np.float64]:

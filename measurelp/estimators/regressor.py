@@ -29,7 +29,7 @@ class MeasureRegressor(RegressorMixin, BaseEstimator):
 
     which is :func:`measurelp.solve` with lam = alpha n (with sample weights, lam = alpha times
     their sum), so that a weight of 2 is the sample given twice.  Other losses are means over samples,
-    too.  Several outputs are fitted one by one.
+    too.
 
     Parameters
     ----------
@@ -44,6 +44,9 @@ class MeasureRegressor(RegressorMixin, BaseEstimator):
         Hidden bias: inside the norm, absent, outside it (then ``fit_intercept`` must be True).
     fit_intercept : bool
         Whether to add an unpenalised constant.
+    outputs : {"separate", "joint"}
+        Several outputs: each with neurons of its own, as if fitted alone, or with shared neurons, whose
+        masses are vectors and cost their Euclidean length.
     tol : float
         Relative gap to prove.
     max_iter : int
@@ -52,7 +55,7 @@ class MeasureRegressor(RegressorMixin, BaseEstimator):
         Limit on branch-and-bound nodes for each proof, which costs most of the time in many
         dimensions.  Unlike ``time_limit`` it makes the same fit on every machine.
     time_limit : float or None
-        Seconds for each output.
+        Seconds.
     n_jobs : int or None
         Workers of the oracle.  The fit does not depend on their number.
     random_state : None
@@ -68,13 +71,13 @@ class MeasureRegressor(RegressorMixin, BaseEstimator):
         Their signed masses.
     intercept_ : float or (c,) array
     certificate_ : Certificate
-        What was proved, in sums over samples; for several outputs the one with the widest gap.
+        What was proved, in sums over samples.
     dual_gap_ : float
         Proved gap of the objective above.
     n_iter_ : int
         Rounds.
-    solutions_ : tuple of Solution
-        One an output; ``solutions_[0].save(folder)`` keeps it.
+    solution_ : Solution
+        Everything else; ``solution_.save(folder)`` keeps it.
     n_features_in_, feature_names_in_
         As everywhere in scikit-learn.
 
@@ -101,6 +104,7 @@ class MeasureRegressor(RegressorMixin, BaseEstimator):
         ball: str | Ball = "l2",
         bias: str = "penalized",
         fit_intercept: bool = True,
+        outputs: str = "separate",
         tol: float = 1e-4,
         max_iter: int = 100,
         max_nodes: int = 2000,
@@ -114,6 +118,7 @@ class MeasureRegressor(RegressorMixin, BaseEstimator):
         self.ball = ball
         self.bias = bias
         self.fit_intercept = fit_intercept
+        self.outputs = outputs
         self.tol = tol
         self.max_iter = max_iter
         self.max_nodes = max_nodes
@@ -153,12 +158,11 @@ class MeasureRegressor(RegressorMixin, BaseEstimator):
             weight = _check_sample_weight(sample_weight, inputs, dtype=np.float64)
         loss = loss_from_option(self.loss)
         samples = Samples.of(inputs, columns, weight)
-        solutions = [
-            solved(self, problem_from_samples(self, samples, column, loss, self.alpha))
-            for column in samples.Y.T
-        ]
-        store(self, solutions, float(samples.weight.sum()), is_table=np.ndim(targets) == 2)
-        warn_unless_optimal(type(self).__name__, solutions)
+        y = samples.Y if samples.Y.shape[1] > 1 else samples.Y[:, 0]
+        problem = problem_from_samples(self, samples, y, loss, self.alpha, self.outputs)
+        solution = solved(self, problem)
+        store(self, solution, float(samples.weight.sum()), is_table=np.ndim(targets) == 2)
+        warn_unless_optimal(type(self).__name__, solution.certificate)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from measurelp.errors import InvalidProblem
-from measurelp.measure import AtomicMeasure
+from measurelp.measure import AtomicMeasure, mass_sizes
 from measurelp.plotting._canvas import (
     DARK,
     MUTED,
@@ -24,7 +24,6 @@ from measurelp.plotting._canvas import (
 from measurelp.plotting._globe import draw_atoms, draw_axes_marks, draw_walls, globe
 from measurelp.plotting.weight_space import (
     WeightSection,
-    mass_sizes,
     sphere_grid,
     weight_section,
 )
@@ -140,7 +139,7 @@ def _circle(
     if measure is not None and len(measure):
         found, inside = section.directions(measure.atoms)
         at = np.arctan2(found[inside, 1], found[inside, 0])
-        sizes = mass_sizes(measure)[inside]
+        sizes = mass_sizes(measure.masses)[inside]
         signs = _signs(measure)[inside]
         ax.scatter(
             at, section.values(alpha, found[inside]), s=areas(sizes), c=sign_colours(signs),
@@ -176,7 +175,7 @@ def _sphere(
         ax.contour(longitude, latitude, np.abs(values), levels=[1.0], colors=DARK, linewidths=1.5)
     if measure is not None and len(measure):
         found, inside = section.directions(measure.atoms)
-        draw_atoms(ax, found[inside], mass_sizes(measure)[inside], _signs(measure)[inside])
+        draw_atoms(ax, found[inside], mass_sizes(measure.masses)[inside], _signs(measure)[inside])
     bar = colour_bar(ax, image, r"$|\eta(w)|\,/\,\lambda$" if several else r"$\eta(w)\,/\,\lambda$")
     for level in (1.0,) if several else (-1.0, 1.0):
         bar.ax.axvline(level, color=DARK, linewidth=1.5)

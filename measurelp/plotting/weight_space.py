@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from measurelp.measure import AtomicMeasure
+from measurelp.measure import AtomicMeasure, mass_sizes
 from measurelp.problem import MeasureProblem, RowSpace, row_space
 
 Matrix = NDArray[np.float64]
@@ -97,7 +97,7 @@ def weight_section(problem: MeasureProblem, measure: AtomicMeasure | None = None
         return WeightSection(problem, space, np.eye(r), _names(space, problem), True)
     candidates = np.eye(r)
     if measure is not None and len(measure):
-        heaviest = np.argsort(-mass_sizes(measure), kind="stable")
+        heaviest = np.argsort(-mass_sizes(measure.masses), kind="stable")
         candidates = np.vstack([space.coordinates(measure.atoms[heaviest]), candidates])
     chosen: list[NDArray[np.float64]] = []
     for vector in candidates:
@@ -109,11 +109,6 @@ def weight_section(problem: MeasureProblem, measure: AtomicMeasure | None = None
         if length > 1e-6 and len(chosen) < 3:
             chosen.append(rest / length)
     return WeightSection(problem, space, np.column_stack(chosen), ("u1", "u2", "u3"), False)
-
-
-def mass_sizes(measure: AtomicMeasure) -> NDArray[np.float64]:
-    """|c_k|, the Euclidean length where masses are vectors."""
-    return np.asarray(np.linalg.norm(measure.masses.reshape(len(measure), -1), axis=1))
 
 
 def great_circle(normal: NDArray[np.float64], count: int = 181) -> Matrix:
@@ -147,7 +142,10 @@ def longitude_latitude(directions: Matrix) -> tuple[NDArray[np.float64], NDArray
 
 def _dual_values(problem: MeasureProblem, dual: Matrix, weights: Matrix) -> NDArray[np.float64]:
     values = problem.features(weights).T @ dual
-    return np.asarray(values if values.ndim == 1 else np.linalg.norm(values, axis=1))
+    if values.ndim == 1:
+        return np.asarray(values)
+    order = 2 if problem.outputs == "joint" else np.inf
+    return np.asarray(np.linalg.norm(values, order, axis=1))
 
 
 def _names(space: RowSpace, problem: MeasureProblem) -> tuple[str, ...]:

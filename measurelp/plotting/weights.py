@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from measurelp.errors import InvalidProblem
-from measurelp.network import ReluChain, ReluNetwork, balance_report, chain_from_network
+from measurelp.network import ReluChain, ReluNetwork, balance_report
 from measurelp.plotting._canvas import (
     ACCENT,
     DARK,
@@ -83,7 +83,7 @@ def plot_balance(model: Any, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_singular_values(model: ReluNetwork | ReluChain, *, ax: Axes | None = None) -> Axes:
-    """The singular values of each layer's weight matrix (biases left out), largest first.
+    """The singular values of each layer's weight matrix (without biases and skip), largest first.
 
     Parameters
     ----------
@@ -105,15 +105,18 @@ def plot_singular_values(model: ReluNetwork | ReluChain, *, ax: Axes | None = No
     >>> plt.close(ax.figure)
     """
     if isinstance(model, ReluNetwork):
-        model = chain_from_network(model)
-    if not isinstance(model, ReluChain):
+        outputs = model.output_weights.reshape(model.width, model.outputs)
+        matrices: tuple[np.ndarray, ...] = (model.hidden_weights, outputs.T)
+    elif isinstance(model, ReluChain):
+        matrices = model.weights
+    else:
         raise InvalidProblem(
             f"model: expected a ReluNetwork or a ReluChain, found {type(model).__name__}; "
             "mlp.chain_from_torch reads a module."
         )
     ax = axes_or_new(ax)
     largest, lowest, highest = 1, np.inf, 0.0
-    for layer, matrix in enumerate(model.weights):
+    for layer, matrix in enumerate(matrices):
         values = np.linalg.svd(matrix, compute_uv=False) if matrix.size else np.zeros(0)
         values = values[values > 0.0]
         largest = max(largest, len(values))

@@ -17,8 +17,8 @@ from measurelp._version import __version__
 from measurelp.certificate import Uniqueness
 from measurelp.certificate.facts import certificate_facts, number
 from measurelp.errors import InvalidProblem
+from measurelp.measure import mass_sizes
 from measurelp.network.files import write_file
-from measurelp.plotting.weight_space import mass_sizes
 from measurelp.report import scenes
 from measurelp.solving import Solution
 from measurelp.status import Verdict
@@ -171,7 +171,7 @@ def _answer(solution: Solution) -> str:
     width = f"{len(solution.measure)} neuron{'' if len(solution.measure) == 1 else 's'}"
     if verdict is Verdict.OPTIMAL:
         return (
-            f"The network on this page has {width}, and no two-layer ReLU network of any width does better "
+            f"The network on this page has {width}, and no two-layer network of any width does better "
             "by more than the gap below. This is proved, over all possible weights, not sampled."
         )
     if verdict is Verdict.REFUTED:
@@ -194,7 +194,7 @@ def _neurons(solution: Solution, names: Sequence[str]) -> list[dict[str, Any]]:
     measure, problem = solution.measure, solution.problem
     if not len(measure):
         return []
-    sizes = mass_sizes(measure)
+    sizes = mass_sizes(measure.masses)
     total = float(sizes.sum())
     shown = min(len(names), _MOST_INPUTS)
     rows = []

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp._optional import require
+from measurelp.measure import mass_sizes
 from measurelp.plotting.weight_space import (
     WeightSection,
     great_circle,
-    mass_sizes,
     sphere_grid,
     weight_section,
 )
@@ -83,7 +83,7 @@ def _sphere(section: WeightSection, solution: Solution, axes: list[str]) -> tupl
     drawn, found, text = _atoms(section, solution, axes)
     if len(drawn):
         heights, at = raised(found, 0.03)
-        sizes = mass_sizes(solution.measure)[drawn]
+        sizes = mass_sizes(solution.measure.masses)[drawn]
         figure.add_scatter3d(
             x=at[:, 0], y=at[:, 1], z=at[:, 2], mode="markers", name="atoms", text=text,
             hovertemplate="%{text}<extra></extra>",
@@ -157,7 +157,7 @@ def _graph(section: WeightSection, solution: Solution, axes: list[str]) -> tuple
         figure.add_hline(y=level, line={"color": MUTED, "width": 1, "dash": "dash"})
     if len(drawn):
         heights = section.values(solution.dual, found)
-        sizes = mass_sizes(solution.measure)[drawn]
+        sizes = mass_sizes(solution.measure.masses)[drawn]
         figure.add_scatter(
             x=at / unit, y=heights, mode="markers", name="atoms", text=text,
             hovertemplate="%{text}<extra></extra>",

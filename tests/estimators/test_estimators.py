@@ -62,7 +62,7 @@ def test_a_weight_is_a_repetition(data):
         mlp.MeasureRegressor().fit(X, y, sample_weight=0.0 * weight)
 
 
-def test_several_outputs_are_fitted_one_by_one(data):
+def test_several_outputs(data):
     X, y = data
     Y = np.column_stack([y, X[:, 0] ** 2])
     model = mlp.MeasureRegressor(alpha=0.02).fit(X, Y)
@@ -71,14 +71,19 @@ def test_several_outputs_are_fitted_one_by_one(data):
         alone = mlp.MeasureRegressor(alpha=0.02).fit(X, Y[:, j])
         np.testing.assert_allclose(model.predict(X)[:, j], alone.predict(X), atol=2e-3)
     assert mlp.MeasureRegressor().fit(X, Y[:, :1]).predict(X).shape == (25, 1)
-    assert len(model.solutions_) == 2
+    joint = mlp.MeasureRegressor(alpha=0.02, outputs="joint").fit(X, np.column_stack([y, 2.0 * y]))
+    lengths = np.linalg.norm(joint.coef_, axis=1)
+    np.testing.assert_allclose(
+        lengths, joint.coef_[:, 0] * np.sqrt(5.0) * np.sign(joint.coef_[:, 0])
+    )
+    assert joint.certificate_.is_optimal
 
 
 @pytest.mark.parametrize("loss", ["absolute", "huber", "quantile", mlp.Quantile(0.8)])
 def test_losses(data, loss):
     X, y = data[0][:12], data[1][:12]
     model = mlp.MeasureRegressor(alpha=0.05, loss=loss, time_limit=None).fit(X, y)
-    problem = model.solutions_[0].problem
+    problem = model.solution_.problem
     assert problem.loss.name == (loss if isinstance(loss, str) else "quantile")
     assert problem.lam == pytest.approx(0.05 * 12)
     assert model.certificate_.relative_gap <= 1e-4
@@ -89,7 +94,7 @@ def test_losses(data, loss):
 def test_balls(data, ball):
     X, y = data[0][:12], data[1][:12]
     model = mlp.MeasureRegressor(alpha=0.05, ball=ball, max_iter=3).fit(X, y)
-    problem = model.solutions_[0].problem
+    problem = model.solution_.problem
     assert problem.ball.name == (ball if isinstance(ball, str) else "l2")
     orders = {"l1": 1, "l2": 2, "linf": np.inf}
     norms = np.linalg.norm(model.atoms_, orders[problem.ball.name], axis=1)
@@ -184,7 +189,7 @@ def test_two_classes_are_one_problem(loss):
         "logistic": np.logaddexp(0.0, -margins), "hinge": np.maximum(0.0, 1.0 - margins),
         "squared_hinge": np.maximum(0.0, 1.0 - margins) ** 2,
     }  # fmt: skip
-    problem = model.solutions_[0].problem
+    problem = model.solution_.problem
     factor = 0.5 if problem.loss.value(np.zeros(1), np.ones(1)) == 0.5 else 1.0
     value = factor * losses[loss].sum() + 0.01 * 30 * np.abs(model.coef_).sum()
     assert value == pytest.approx(model.certificate_.primal_value, rel=1e-9)
@@ -192,12 +197,12 @@ def test_two_classes_are_one_problem(loss):
     assert hasattr(model, "predict_proba") == (loss == "logistic")
 
 
-def test_three_classes_have_a_certificate_each():
+def test_three_classes_are_each_against_the_others():
     rng = np.random.default_rng(1)
     X = np.vstack([rng.normal(centre, 0.4, (12, 2)) for centre in ((0, 0), (2, 0), (0, 2))])
     y = np.repeat([3, 5, 7], 12)
     model = mlp.MeasureClassifier(alpha=0.01).fit(X, y)
-    assert model.score(X, y) > 0.9 and len(model.solutions_) == 3
+    assert model.score(X, y) > 0.9 and model.certificate_.is_optimal
     assert model.decision_function(X).shape == model.predict_proba(X).shape == (36, 3)
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1.0)
     alone = mlp.MeasureClassifier(alpha=0.01).fit(X, y == 5)
