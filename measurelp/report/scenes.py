@@ -20,6 +20,7 @@ from measurelp.plotting.weight_space import (
 from measurelp.solving import Solution
 
 POSITIVE, NEGATIVE, DARK, MUTED = "#D55E00", "#0072B2", "#222222", "#767676"
+_OUTPUTS = (NEGATIVE, POSITIVE, "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _SIGNED = [
     [0.0, "#053061"],
     [0.25, "#4393c3"],
@@ -180,9 +181,7 @@ def fit(solution: Solution, names: Sequence[str], target: str) -> tuple[Any, str
     go = require("plotly.graph_objects", extra="report")
     problem, network = solution.problem, solution.network()
     figure = go.Figure()
-    dots = {"color": NEGATIVE, "size": 6, "opacity": 0.7}
-    y = problem.y.reshape(problem.n, -1)[:, 0]
-    values = network.predict(problem.X).reshape(problem.n, -1)[:, 0]
+    y = problem.y.reshape(problem.n, -1)
     if problem.d == 1:
         x = problem.X[:, 0]
         margin = 0.08 * float(np.ptp(x)) or 1.0
@@ -191,19 +190,24 @@ def fit(solution: Solution, names: Sequence[str], target: str) -> tuple[Any, str
         ends = [float(x.min()) - margin, float(x.max()) + margin]
         knots = knots[(knots > ends[0]) & (knots < ends[1])]
         at = np.sort(np.concatenate([knots, ends]))
-        figure.add_scatter(x=x, y=y, mode="markers", name="data", marker=dots)
-        drawn = network.predict(at[:, None]).reshape(len(at), -1)[:, 0]
-        figure.add_scatter(
-            x=at, y=drawn, mode="lines", name="network", line={"color": DARK, "width": 2}
-        )
+        drawn = network.predict(at[:, None]).reshape(len(at), -1)
+        for j in range(y.shape[1]):
+            dots = {"color": _OUTPUTS[j % 6], "size": 6, "opacity": 0.7}
+            line = {"color": DARK if y.shape[1] == 1 else _OUTPUTS[j % 6], "width": 2}
+            figure.add_scatter(x=x, y=y[:, j], mode="markers", name="data", marker=dots)
+            figure.add_scatter(x=at, y=drawn[:, j], mode="lines", name="network", line=line)
         _flat(figure, _plain(names[0]), _plain(target), height=340)
         return figure, "The network's function through its knots, and the data."
+    values = network.predict(problem.X).reshape(problem.n, -1)
     low, high = float(min(y.min(), values.min())), float(max(y.max(), values.max()))
-    line = {"color": MUTED, "width": 1, "dash": "dash"}
-    figure.add_scatter(x=[low, high], y=[low, high], mode="lines", name="equal", line=line)
-    figure.add_scatter(x=values, y=y, mode="markers", name="data", marker=dots)
+    dash = {"color": MUTED, "width": 1, "dash": "dash"}
+    figure.add_scatter(x=[low, high], y=[low, high], mode="lines", name="equal", line=dash)
+    for j in range(y.shape[1]):
+        dots = {"color": _OUTPUTS[j % 6], "size": 6, "opacity": 0.7}
+        figure.add_scatter(x=values[:, j], y=y[:, j], mode="markers", name="data", marker=dots)
     _flat(figure, "network", _plain(target), height=340)
-    return figure, "Targets against the network's values; on the dashed line both are equal."
+    words = "Targets against the network's values; on the dashed line both are equal."
+    return figure, words if y.shape[1] == 1 else words + " One colour an output."
 
 
 def weights(solution: Solution, names: Sequence[str], *, most: int = 40) -> Any:

@@ -76,6 +76,22 @@ def test_a_free_bias_has_no_norm():
     assert np.isnan(values[0]) and np.isfinite(values[1])
 
 
+@pytest.mark.parametrize("outputs", ["joint", "separate"])
+def test_several_outputs_show_what_the_certificate_bounds(outputs):
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((12, 2)), rng.standard_normal((12, 3))
+    problem = mlp.MeasureProblem(X, Y, lam=1.0, bias="none", outputs=outputs)
+    solution = mlp.solve(problem)
+    section = weight_section(problem, solution.measure)
+    u = rng.standard_normal((500, 2))
+    values = section.values(solution.dual, u)
+    single = np.abs([section.values(column, u) for column in solution.dual.T])
+    expected = np.sqrt((single**2).sum(axis=0)) if outputs == "joint" else single.max(axis=0)
+    np.testing.assert_allclose(values, expected)
+    assert values.max() <= solution.certificate.sup[1] * (1 + 1e-12)
+    assert len(mlp.plotting.plot_certificate(solution).lines) >= 2
+
+
 def test_the_map_is_the_sphere():
     longitude, _latitude, points = sphere_grid(19, 37)
     np.testing.assert_allclose(np.linalg.norm(points, axis=-1), 1.0)
