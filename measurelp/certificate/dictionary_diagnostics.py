@@ -196,11 +196,12 @@ def dictionary_diagnostics(
             columns, len(used), 0, math.nan, None, 0.0, (), (), "no columns",
             None if y is None else least_dual(columns, y),
         )  # fmt: skip
-    rank = int(np.linalg.matrix_rank(columns))
+    near_one = columns / np.abs(columns).max()  # so that no product over- or underflows
+    rank = int(np.linalg.matrix_rank(near_one))
     unit = unit_columns(columns)
     inner = coherence(unit)
     null_space, method = null_space_constants(
-        columns, chosen, max_supports=max_supports, max_programs=max_programs
+        near_one, chosen, max_supports=max_supports, max_programs=max_programs
     )
     return DictionaryDiagnostics(
         matrix=columns, zero_columns=int(np.sum(~used)), rank=rank,

@@ -2,7 +2,7 @@ r"""The dual vector of least norm of :math:`\min|z|_1,\ Az = y` over a finite di
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.optimize import nnls
 
 from measurelp.backends import HighsBackend
+from measurelp.errors import BackendError
 from measurelp.program import ConeProgram
 from measurelp.status import PointKind
 
@@ -59,9 +60,27 @@ def least_dual(matrix: Matrix, target: Vector) -> LeastDual | None:
     and Hanson 1974).
     """
     n, m = matrix.shape
-    size = float(np.linalg.norm(target))
-    if size == 0.0:
+    if not np.any(target):
         return LeastDual(0.0, np.zeros(m), np.zeros(n), 0.0, 0.0, 1.0)
+    large, tall = float(np.abs(matrix).max(initial=0.0)), float(np.abs(target).max())
+    if not large > 0.0:
+        return None
+    try:
+        found = _scaled(matrix / large, target / tall)
+    except BackendError:
+        return None
+    if found is None:
+        return None
+    return replace(
+        found, value=found.value * tall / large, masses=found.masses * (tall / large),
+        dual=found.dual / large, norm=found.norm / large,
+    )  # fmt: skip
+
+
+def _scaled(matrix: Matrix, target: Vector) -> LeastDual | None:
+    """The same for entries of at most 1."""
+    m = matrix.shape[1]
+    size = float(np.linalg.norm(target))
     left, singular, _ = np.linalg.svd(matrix, full_matrices=False)
     rank = int(np.sum(singular > _RANK * singular.max(initial=0.0))) if m else 0
     basis = left[:, :rank]

@@ -41,7 +41,8 @@ class Coherence:
 
 def unit_columns(matrix: Matrix) -> Matrix:
     """The columns scaled to unit length; none may be zero."""
-    return np.asarray(matrix / np.linalg.norm(matrix, axis=0))
+    near = matrix / np.abs(matrix).max(axis=0)  # so that no square over- or underflows
+    return np.asarray(near / np.linalg.norm(near, axis=0))
 
 
 def coherence(columns: Matrix, *, most: int = 1) -> Coherence:
