@@ -15,10 +15,13 @@ from measurelp.cli.errors import reports_errors
 @click.argument("folder", type=click.Path())
 @click.option("-o", "--out", metavar="FILE", required=True, help="The page to write, .html.")
 @click.option("--unique", is_flag=True, help="Decide first whether it is the only optimum.")
+@click.option("--stability", is_flag=True, help="Follow it first as lam and label noise tend to 0.")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @reports_errors
-def command(*, folder: str, out: str, unique: bool, force: bool, as_json: bool) -> None:
+def command(
+    *, folder: str, out: str, unique: bool, stability: bool, force: bool, as_json: bool
+) -> None:
     """Write a page about the solution in FOLDER, saved by solve.
 
     The page is one file that works without a network: what was asked, the answer in words, the
@@ -44,9 +47,14 @@ def command(*, folder: str, out: str, unique: bool, force: bool, as_json: bool) 
         from measurelp.certificate import uniqueness
 
         found = uniqueness(solution)
+    followed = None
+    if stability:
+        from measurelp.solving import stability as follow
+
+        followed = follow(solution.problem)
     write_report(
         solution, out, features=features, target=target, source=folder, uniqueness=found,
-        overwrite=force,
+        stability=followed, overwrite=force,
     )  # fmt: skip
     size = os.path.getsize(out)
     if as_json:
@@ -54,6 +62,7 @@ def command(*, folder: str, out: str, unique: bool, force: bool, as_json: bool) 
             "measurelp": __version__, "command": "report", "exit_code": 0,
             "verdict": solution.certificate.verdict.name,
             "uniqueness": None if found is None else found.verdict.name,
+            "stability": None if followed is None else followed.verdict.name,
             "saved": out, "bytes": size,
         }  # fmt: skip
         click.echo(json.dumps(facts, indent=1))
@@ -65,4 +74,6 @@ def command(*, folder: str, out: str, unique: bool, force: bool, as_json: bool) 
     ]
     if found is not None:
         rows.insert(1, ("uniqueness", found.verdict.name))
+    if followed is not None:
+        rows.insert(-2, ("stability", followed.verdict.name))
     click.echo(table(rows))

@@ -150,6 +150,12 @@ def store(estimator: Any, solution: Solution, weight: float, *, is_table: bool) 
     estimator.n_iter_ = max(1, int(solution.stats["rounds"]))
 
 
+def predictions(estimator: Any, X: Matrix) -> Matrix:
+    """The network's outputs, or for counts the means whose logarithms they are."""
+    values = scores(estimator, X)
+    return np.exp(values) if loss_from_option(estimator.loss).name == "poisson" else values
+
+
 def scores(estimator: Any, X: Matrix) -> Matrix:
     """The network's outputs, (n,) or (n, c)."""
     lifted = X if estimator.bias == "none" else np.hstack([X, np.ones((len(X), 1))])

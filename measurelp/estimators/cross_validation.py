@@ -15,9 +15,9 @@ from measurelp.errors import InvalidProblem
 from measurelp.estimators._fitting import (
     Samples,
     loss_from_option,
+    predictions,
     problem_from_samples,
     reporter,
-    scores,
     solved,
     store,
     warn_unless_optimal,
@@ -192,5 +192,4 @@ class MeasureRegressorCV(RegressorMixin, BaseEstimator):
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """The network's values at the rows of ``X``, (n,)."""
         check_is_fitted(self)
-        values = scores(self, validate_data(self, X, dtype=np.float64, reset=False))
-        return np.exp(values) if loss_from_option(self.loss).name == "poisson" else values
+        return predictions(self, validate_data(self, X, dtype=np.float64, reset=False))

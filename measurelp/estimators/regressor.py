@@ -12,8 +12,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from measurelp.estimators._fitting import (
     Samples,
     loss_from_option,
+    predictions,
     problem_from_samples,
-    scores,
     solved,
     store,
     warn_unless_optimal,
@@ -168,9 +168,7 @@ class MeasureRegressor(RegressorMixin, BaseEstimator):
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """The network's values at the rows of ``X``, (n,) or (n, c)."""
         check_is_fitted(self)
-        inputs = validate_data(self, X, dtype=np.float64, reset=False)
-        values = scores(self, inputs)
-        return np.exp(values) if loss_from_option(self.loss).name == "poisson" else values
+        return predictions(self, validate_data(self, X, dtype=np.float64, reset=False))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

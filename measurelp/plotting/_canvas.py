@@ -6,6 +6,7 @@ negative ones blue, on every picture.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,19 @@ def quiet(ax: Axes) -> None:
         ax.spines[side].set_visible(False)
     ax.grid(True, color=PALE, linewidth=0.6, alpha=0.6)
     ax.set_axisbelow(True)
+
+
+def plane(ax: Axes, names: Sequence[str], *, reach: float) -> None:
+    """Make ``ax`` the plane of two coordinates around the unit circle."""
+    ax.set_aspect("equal")
+    ax.set_xlim(-reach, reach)
+    ax.set_ylim(-reach, reach)
+    ax.set_xticks([-1, 0, 1])
+    ax.set_yticks([-1, 0, 1])
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    ax.set_xlabel(f"${symbol(names[0])}$")
+    ax.set_ylabel(f"${symbol(names[1])}$", rotation=0, labelpad=10)
 
 
 def symbol(name: str) -> str:

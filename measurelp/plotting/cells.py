@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from measurelp.arrangement import Arrangement, count_cells
 from measurelp.errors import InvalidProblem
-from measurelp.plotting._canvas import COUNT_MAP, DARK, axes_or_new, colour_bar, symbol
+from measurelp.plotting._canvas import COUNT_MAP, DARK, axes_or_new, colour_bar, plane
 from measurelp.plotting._globe import draw_axes_marks, draw_walls, globe
 from measurelp.plotting.weight_space import sphere_grid
 
@@ -103,15 +103,7 @@ def _plane(
             [-along[0], along[0]], [-along[1], along[1]], color=DARK,
             linewidth=min(0.9, 40.0 / len(walls)), label="_wall",
         )  # fmt: skip
-    ax.set_aspect("equal")
-    ax.set_xlim(-1.25, 1.25)
-    ax.set_ylim(-1.25, 1.25)
-    ax.set_xticks([-1, 0, 1])
-    ax.set_yticks([-1, 0, 1])
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    ax.set_xlabel(f"${symbol(names[0])}$")
-    ax.set_ylabel(f"${symbol(names[1])}$", rotation=0, labelpad=10)
+    plane(ax, names, reach=1.25)
     _active_bar(ax, scale)
     return ax
 

@@ -16,8 +16,8 @@ from measurelp.plotting._canvas import (
     areas,
     axes_or_new,
     colour_bar,
+    plane,
     sign_colours,
-    symbol,
 )
 from measurelp.plotting._globe import draw_atoms, draw_axes_marks, globe
 from measurelp.plotting.weight_space import longitude_latitude
@@ -168,15 +168,7 @@ def _circle(cover: ProofCover, ax: Axes) -> Axes:
         cover.atoms[:, 0], cover.atoms[:, 1], s=areas(np.abs(cover.masses)), c=sign_colours(cover.masses),
         edgecolors="white", linewidths=1.0, zorder=4, label="atoms",
     )  # fmt: skip
-    ax.set_aspect("equal")
-    ax.set_xlim(-1.1, 1.1)
-    ax.set_ylim(-1.1, 1.1)
-    ax.set_xticks([-1, 0, 1])
-    ax.set_yticks([-1, 0, 1])
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    ax.set_xlabel(f"${symbol(cover.names[0])}$")
-    ax.set_ylabel(f"${symbol(cover.names[1])}$", rotation=0, labelpad=10)
+    plane(ax, cover.names, reach=1.1)
     _depth_bar(ax, patches)
     return ax
 

@@ -20,7 +20,7 @@ from measurelp.errors import InvalidProblem
 from measurelp.measure import mass_sizes
 from measurelp.network.files import write_file
 from measurelp.report import scenes
-from measurelp.solving import Solution
+from measurelp.solving import Solution, Stability
 from measurelp.status import Verdict
 
 _MOST_NEURONS, _MOST_INPUTS = 200, 12
@@ -41,6 +41,7 @@ def write_report(
     target: str = "y",
     source: str | None = None,
     uniqueness: Uniqueness | None = None,
+    stability: Stability | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a page about a solution: one file that needs no other and no network.
@@ -63,6 +64,8 @@ def write_report(
         The folder in which the solution is saved, for the instructions.
     uniqueness : Uniqueness, optional
         What :func:`measurelp.uniqueness` said of this solution.
+    stability : Stability, optional
+        What :func:`measurelp.stability` said of its problem.
     overwrite : bool
         Replace an existing file.
 
@@ -86,8 +89,9 @@ def write_report(
     True
     """
     text = report_html(
-        solution, features=features, target=target, source=source, uniqueness=uniqueness
-    )
+        solution, features=features, target=target, source=source, uniqueness=uniqueness,
+        stability=stability,
+    )  # fmt: skip
     write_file(path, text.encode("utf-8"), overwrite=overwrite)
 
 
@@ -98,6 +102,7 @@ def report_html(
     target: str = "y",
     source: str | None = None,
     uniqueness: Uniqueness | None = None,
+    stability: Stability | None = None,
 ) -> str:
     """The page of :func:`write_report` as text."""
     jinja2 = require("jinja2", extra="report")
@@ -106,7 +111,7 @@ def report_html(
     names = [f"x{j + 1}" for j in range(d)] if features is None else [str(f) for f in features]
     if len(names) != d:
         raise InvalidProblem(f"features: expected {d} names, one an input, found {len(names)}.")
-    facts = report_facts(solution, names, target, uniqueness)
+    facts = report_facts(solution, names, target, uniqueness, stability)
     pictures: dict[str, Any] = {}
     if solution.certificate.verdict is not Verdict.INFEASIBLE:
         figure, words = scenes.landscape(solution, names)
@@ -128,14 +133,18 @@ def report_html(
         answer=_answer(solution), stopped=solution.termination.value, pictures=pictures, neurons=_neurons(solution, names),
         inputs=names[:_MOST_INPUTS], n_more_inputs=max(0, d - _MOST_INPUTS),
         n_more=max(0, len(solution.measure) - _MOST_NEURONS), bias=solution.problem.bias,
-        uniqueness=uniqueness, plotly_js=jinja2_markup(plotly_js),
+        uniqueness=uniqueness, stability=stability, plotly_js=jinja2_markup(plotly_js),
         json_text=jinja2_markup(_json(facts)), skip=_skip(solution, names),
     )  # fmt: skip
     return page
 
 
 def report_facts(
-    solution: Solution, names: Sequence[str], target: str, uniqueness: Uniqueness | None
+    solution: Solution,
+    names: Sequence[str],
+    target: str,
+    uniqueness: Uniqueness | None,
+    stability: Stability | None,
 ) -> dict[str, Any]:
     """What the page says, as plain data."""
     problem, stats = solution.problem, solution.stats
@@ -161,6 +170,10 @@ def report_facts(
             "saturated": len(uniqueness.saturated),
             "smallest_singular_value": number(uniqueness.smallest_singular_value),
             "margin": number(uniqueness.margin), "gap_to_next": number(uniqueness.gap_to_next),
+        },
+        "stability": None if stability is None else {
+            "verdict": stability.verdict.name, "message": stability.message,
+            "paths": len(stability.paths),
         },
     }  # fmt: skip
 

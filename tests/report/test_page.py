@@ -73,6 +73,15 @@ def test_the_json_is_in_the_page(plane):
     assert facts["neurons"] == len(plane.measure)
 
 
+def test_stability_is_told_when_it_was_computed(plane):
+    found = mlp.stability(plane.problem, [0.1, 0.01])
+    page = Reader(report_html(plane, stability=found))
+    assert json.loads("".join(page.scripts["facts"]))["stability"]["verdict"] == found.verdict.name
+    text = "".join(page.texts["stability"])
+    assert found.verdict.name in text and found.message in text
+    assert "stability" not in Reader(report_html(plane)).texts
+
+
 def test_nothing_is_fetched(plane):
     page = report_html(plane)
     assert all(source.startswith("data:") for source in Reader(page).sources)
