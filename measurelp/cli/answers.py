@@ -13,6 +13,7 @@ from measurelp.cli.errors import terminal_width
 if TYPE_CHECKING:
     from measurelp.certificate import Certificate
     from measurelp.cli.request import Stated
+    from measurelp.problem import MeasureProblem
     from measurelp.solving import Diagnosis
 
 _BIAS = {
@@ -21,6 +22,11 @@ _BIAS = {
     "free": "free bias",
 }
 _SKIP = {"none": "no skip", "constant": "free constant", "affine": "free affine part"}
+_ACTIVATION = {
+    "leaky_relu": "leaky ReLU of slope {slope:g}",
+    "absolute_value": "absolute value units",
+    "threshold": "threshold units",
+}
 _LOSS = {
     "squared": "half the sum of squares",
     "interpolation": "interpolation",
@@ -32,6 +38,17 @@ _LOSS = {
     "logistic": "logistic loss",
     "poisson": "Poisson loss",
 }
+
+
+def _units(problem: MeasureProblem) -> list[str]:
+    """The norm and the activation, where they are not the l2 norm and the ReLU."""
+    words = []
+    if problem.ball.name in ("l1", "linf"):
+        words.append(f"{problem.ball.name} norm")
+    if problem.activation.name != "relu":
+        slope = getattr(problem.activation, "slope", None)
+        words.append(_ACTIVATION[problem.activation.name].format(slope=slope))
+    return words
 
 
 def problem_lines(stated: Stated) -> list[tuple[str, str]]:
@@ -52,7 +69,7 @@ def problem_lines(stated: Stated) -> list[tuple[str, str]]:
                 else f"{len(stated.targets)} {problem.outputs} targets {', '.join(stated.targets)}"
             ),
         ),
-        ("model", ", ".join((loss, _BIAS[problem.bias], _SKIP[problem.skip]))),
+        ("model", ", ".join((loss, *_units(problem), _BIAS[problem.bias], _SKIP[problem.skip]))),
     ]
     if stated.lam is not None:
         ratio = ""

@@ -52,6 +52,15 @@ _OPTIONS = (
     ),
     click.option("--tau", type=float, help="The quantile of --loss quantile, in (0, 1); 0.5 by default."),
     click.option("--delta", type=float, help="Where --loss huber becomes linear; 1 by default."),
+    click.option(
+        "--ball", type=click.Choice(["l2", "l1", "linf"]),
+        help="The norm of hidden weights that is penalised; l2 by default.",
+    ),
+    click.option(
+        "--activation", type=click.Choice(["relu", "leaky_relu", "absolute_value", "threshold"]),
+        help="What hidden units do; relu by default.",
+    ),
+    click.option("--slope", type=float, help="That of --activation leaky_relu; 0.01 by default."),
     click.option("--sample-weight", metavar="COL", help="A column of weights >= 0 of the rows."),
     click.option(
         "--header/--no-header", default=None,
@@ -111,6 +120,9 @@ class Request:
     loss: str | None = None
     tau: float | None = None
     delta: float | None = None
+    ball: str | None = None
+    activation: str | None = None
+    slope: float | None = None
     sample_weight: str | None = None
     header: bool | None = None
     delimiter: str = ","
@@ -139,6 +151,8 @@ class Request:
         for parameter, loss in _PARAMETERS.items():
             if getattr(request, parameter) is not None and request.loss != loss:
                 raise click.UsageError(f"--{parameter} is for --loss {loss}; leave it out.")
+        if request.slope is not None and request.activation != "leaky_relu":
+            raise click.UsageError("--slope is for --activation leaky_relu; leave it out.")
         if request.loss == "interpolation" and given:
             raise click.UsageError("lam does not enter --loss interpolation; leave it out.")
         for option, value in (
@@ -172,12 +186,15 @@ class Request:
             if not isinstance(named, list) or not all(isinstance(one, str) for one in named):
                 raise InvalidFile(f"{name}: the stored entry request.target is damaged.")
             request = replace(request, target=tuple(named))
-        for field in ("outputs", "bias", "skip", "loss", "sample_weight"):
+        for field in ("outputs", "bias", "skip", "loss", "sample_weight", "ball", "activation"):
             if getattr(request, field) is None and isinstance(stored.get(field), str):
                 request = replace(request, **{field: stored[field]})
         for field, loss in _PARAMETERS.items():
             if request.loss == loss and isinstance(stored.get(field), float):
                 request = replace(request, **{field: getattr(request, field) or stored[field]})
+        if request.activation == "leaky_relu" and isinstance(stored.get("slope"), float):
+            slope = stored["slope"] if request.slope is None else request.slope
+            request = replace(request, slope=slope)
         if not request.says_lam and request.loss != "interpolation":
             lam = stored.get("lam")
             request = replace(request, lam=lam if isinstance(lam, float) else None)
@@ -228,9 +245,19 @@ class Stated:
             "skip": self.problem.skip,
             "loss": self.problem.loss.name,
             **{name: getattr(self.problem.loss, name, None) for name in _PARAMETERS},
+            **self._units(),
             "sample_weight": self.sample_weight,
             "centre": None if self.scaler is None else self.scaler.centre.tolist(),
             "scale": None if self.scaler is None else self.scaler.scale.tolist(),
+        }
+
+    def _units(self) -> dict[str, Any]:
+        """The norm and the activation in words; a threshold unit has no norm."""
+        ball = self.problem.ball.name
+        return {
+            "ball": None if ball == "count" else ball,
+            "activation": self.problem.activation.name,
+            "slope": getattr(self.problem.activation, "slope", None),
         }
 
     def facts(self) -> dict[str, Any]:
@@ -244,6 +271,7 @@ class Stated:
             "standardized": self.scaler is not None,
             "loss": self.problem.loss.name,
             **{name: getattr(self.problem.loss, name, None) for name in _PARAMETERS},
+            **self._units(),
             "sample_weight": self.sample_weight,
             "bias": self.problem.bias,
             "skip": self.problem.skip,
@@ -263,7 +291,13 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
     """
     from measurelp.cli.sources import read_source
     from measurelp.network import InputScaler
-    from measurelp.problem import LOSSES, MeasureProblem, lam_from_weight_decay
+    from measurelp.problem import (
+        ACTIVATIONS,
+        BALLS,
+        LOSSES,
+        MeasureProblem,
+        lam_from_weight_decay,
+    )
 
     if not request.target:
         raise InvalidProblem("--target: missing; name the column to predict.")
@@ -271,6 +305,9 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
     loss = LOSSES[request.loss or "squared"](
         **{name: value for name, value in given.items() if value is not None}
     )
+    ball = None if request.ball is None else BALLS[request.ball]()
+    slope = {} if request.slope is None else {"slope": request.slope}
+    activation = ACTIVATIONS[request.activation or "relu"](**slope)
     if not loss.is_hard_constraint and not request.says_lam:
         raise InvalidProblem("--lam: missing; pass --lam L, or --lam-ratio R for R times lam_max.")
     table = read_source(path, header=request.header, delimiter=request.delimiter)
@@ -310,7 +347,7 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
             penalty=cast("TrainedPenalty", request.trained_penalty),
         )  # fmt: skip
     problem = MeasureProblem(
-        X, y, lam=lam, loss=loss, sample_weight=weight, outputs=cast("Outputs", request.outputs or "joint"),
+        X, y, lam=lam, loss=loss, ball=ball, activation=activation, sample_weight=weight, outputs=cast("Outputs", request.outputs or "joint"),
         bias=cast("Bias", request.bias or "penalized"), skip=cast("Skip", request.skip or "none"),
     )  # fmt: skip
     largest = None

@@ -116,6 +116,11 @@ def load_network(path: str | os.PathLike[str]) -> ReluNetwork:
     """
     if os.path.isdir(path):
         document, arrays = read_folder(path, kind=("network", "solution"))
+        if "network" not in document and "masses" in arrays:
+            raise InvalidFile(
+                f"{path}: holds a measure of threshold units, which is no network; "
+                "mlp.load_solution reads and certifies it."
+            )
         return network_from_parts(document, arrays, name=str(path))
     reader = _READERS.get(os.path.splitext(str(path))[1].lower())
     if reader is not None:

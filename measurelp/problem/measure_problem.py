@@ -51,9 +51,12 @@ class MeasureProblem:
         :class:`~measurelp.Hinge`, :class:`~measurelp.SquaredHinge`,
         :class:`~measurelp.Logistic` or :class:`~measurelp.Poisson`.
     ball : Ball
-        Norm of the hidden weights; :class:`~measurelp.L2Ball`.
+        Norm of the hidden weights; :class:`~measurelp.L2Ball` (default),
+        :class:`~measurelp.L1Ball` or :class:`~measurelp.LInfBall`.
     activation : Activation
-        :class:`~measurelp.ReLU`.
+        :class:`~measurelp.ReLU` (default), :class:`~measurelp.LeakyReLU`,
+        :class:`~measurelp.AbsoluteValue` or :class:`~measurelp.Threshold`, for which the norm
+        does not enter.
     bias : {"penalized", "none", "free"}
         See above.
     skip : {"none", "constant", "affine"}
