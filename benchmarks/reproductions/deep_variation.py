@@ -144,10 +144,10 @@ def rank_part(X, y, neurons, epochs, seed):
     return rows
 
 
-def shallow_part(X, y, neurons, epochs, seed, time_limit):
+def shallow_part(X, y, neurons, epochs, seed, factors, time_limit):
     """Mean squared error + a (sum v^2 + |w|^2), biases in w: the problem with lam = n a, times 2/n."""
     rows = []
-    for a in (1e-2, 1e-3):
+    for a in factors:
         module = mlp.variation_network(
             4, [1], neurons=neurons, bias="penalized", skip=False, start=1.0, seed=seed
         )
@@ -183,7 +183,9 @@ def main() -> None:
     parser.add_argument("--neurons", type=int)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--time-limit", type=float, default=120.0, help="of each solve")
+    parser.add_argument("--factors", type=float, nargs="+", default=[1e-2, 3e-3, 1e-3],
+                        help="of the penalty, shallow part")  # fmt: skip
+    parser.add_argument("--time-limit", type=float, default=300.0, help="of each solve")
     parser.add_argument("--output", type=Path, default=_record.RESULTS / "deep_variation.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -199,7 +201,9 @@ def main() -> None:
             f"{part}: {neurons} neurons, {epochs} epochs, mean square of targets {np.mean(y**2):.3f}"
         )
         if part == "shallow":
-            rows = shallow_part(X, y, neurons, epochs, options.seed, options.time_limit)
+            rows = shallow_part(
+                X, y, neurons, epochs, options.seed, options.factors, options.time_limit
+            )
         else:
             rows = {"density": density_part, "rank": rank_part}[part](
                 X, y, neurons, epochs, options.seed

@@ -17,6 +17,7 @@ from measurelp.measure import prune_to_extreme_point
 from measurelp.problem import finite_matrix
 
 Matrix = NDArray[np.float64]
+_BLOCK = 8192
 
 
 class CovariancePair(NamedTuple):
@@ -113,15 +114,27 @@ def _without_dependent(z: Matrix, active: Matrix) -> Matrix:
     sizes = np.linalg.norm(z, axis=0)
     z, active = z[:, sizes > 0.0], active[:, sizes > 0.0]
     sizes = sizes[sizes > 0.0]
-    upper = np.triu_indices(len(z))
-    # Each entry off the diagonal stands twice in the matrix.
-    weight = np.where(upper[0] == upper[1], 1.0, np.sqrt(2.0))[:, None]
-    unit, lit = z / sizes, active / sizes
-    products = np.vstack(
-        [weight * (unit[upper[0]] * unit[upper[1]]), weight * (lit[upper[0]] * lit[upper[1]])]
-    )
-    pruned = prune_to_extreme_point(products, sizes**2)
+    unit = z / sizes
+    pruned = prune_to_extreme_point(_triangle_of_products(unit, active / sizes), sizes**2)
     return np.asarray(unit[:, pruned.kept] * np.sqrt(pruned.masses[pruned.kept]))
+
+
+def _triangle_of_products(z: Matrix, active: Matrix) -> Matrix:
+    """A matrix with the Gram matrix, hence the null vectors, of the pairs of outer products.
+
+    The N (N + 1) rows of these are met a block at a time.
+    """
+    n, k = z.shape
+    triangle = np.zeros((0, k))
+    block: list[Matrix] = []
+    for i in range(n):
+        # Each entry off the diagonal stands twice in a symmetric matrix.
+        weight = np.where(np.arange(i, n) == i, 1.0, np.sqrt(2.0))[:, None]
+        block += [weight * (m[i] * m[i:]) for m in (z, active)]
+        if i + 1 == n or sum(map(len, block)) > _BLOCK:
+            triangle = np.asarray(np.linalg.qr(np.vstack([triangle, *block]), mode="r"))
+            block = []
+    return triangle
 
 
 def _incompatible_pairs(lit: NDArray[np.bool_]) -> int:

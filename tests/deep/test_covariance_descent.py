@@ -54,23 +54,31 @@ def test_the_covariance_form_agrees_with_the_measure(seed, n, d, rel, options):
     assert max(found.bounds) <= min(found.values)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_orthonormal_inputs_against_a_semidefinite_program(seed):
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_orthonormal_inputs_against_a_semidefinite_program(outputs):
     """With X = I and n <= 4 the cone is that of doubly nonnegative matrices, and K = K^s."""
     cvxpy = pytest.importorskip("cvxpy")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(outputs)
     n, lam = 4, 0.3
-    y = rng.standard_normal(n)
-    found = mlp.minimise_covariances(mlp.MeasureProblem(np.eye(n), y, lam=lam, bias="none"))
+    Y = rng.standard_normal((n, outputs))
+    found = mlp.minimise_covariances(mlp.MeasureProblem(np.eye(n), Y, lam=lam, bias="none"))
     C = cvxpy.Variable((n, n), PSD=True)
-    cost = cvxpy.trace(C) + cvxpy.matrix_frac(y, C + lam * np.eye(n))
+    cost = cvxpy.trace(C) + cvxpy.matrix_frac(Y, C + lam * np.eye(n))
     program = cvxpy.Problem(cvxpy.Minimize(0.5 * lam * cost), [C >= 0])
     program.solve(solver="CLARABEL")
+    assert found.certificate.verdict is Verdict.OPTIMAL
     assert found.value == pytest.approx(program.value, rel=1e-5)
-    y_plus, y_minus = np.maximum(y, 0.0), np.maximum(-y, 0.0)
+    np.testing.assert_allclose(found.pair.activation, C.value, atol=1e-2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_orthonormal_inputs_in_closed_form(seed):
+    """Positive and negative targets by themselves: lam |y| - lam^2 / 2, or nothing."""
+    y, lam = np.random.default_rng(seed).standard_normal(4), 0.3
+    found = mlp.minimise_covariances(mlp.MeasureProblem(np.eye(4), y, lam=lam, bias="none"))
     closed = sum(
         lam * size - 0.5 * lam**2 if size > lam else 0.5 * size**2
-        for size in (np.linalg.norm(y_plus), np.linalg.norm(y_minus))
+        for size in (np.linalg.norm(np.maximum(y, 0.0)), np.linalg.norm(np.maximum(-y, 0.0)))
     )
     assert found.value == pytest.approx(closed, rel=1e-6)
 

@@ -78,6 +78,21 @@ def test_the_clique_bound_never_exceeds_the_clique_cover_number(seed):
         assert rank.incompatible == cover
 
 
+def test_many_samples_are_met_in_blocks(monkeypatch):
+    rng = np.random.default_rng(1)
+    first = rng.standard_normal((40, 3))
+    Z = np.hstack([first, 2.0 * first, -first])
+    whole = mlp.covariance_rank(Z)
+    monkeypatch.setattr("measurelp.deep.covariances._BLOCK", 50)
+    again = mlp.covariance_rank(Z)
+    assert whole.upper == again.upper == 6
+    for found in (whole, again):
+        for a, b in zip(
+            mlp.covariance_pair(found.preactivations), mlp.covariance_pair(Z), strict=True
+        ):
+            np.testing.assert_allclose(a, b, atol=1e-11)
+
+
 def test_silent_layers():
     rank = mlp.covariance_rank(np.zeros((3, 4)))
     assert (rank.lower, rank.upper) == (0, 0)
