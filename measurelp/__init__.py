@@ -122,6 +122,7 @@ if TYPE_CHECKING:
         Logistic,
         Loss,
         MeasureProblem,
+        MultinomialLogistic,
         Poisson,
         Quantile,
         ReLU,
@@ -159,6 +160,7 @@ _HOMES = {
         "Absolute", "AbsoluteValue", "Hinge", "Huber", "Interpolation", "L1Ball", "L2Ball", "LInfBall", "LeakyReLU", "Logistic", "Loss",
         "MeasureProblem", "Poisson", "Quantile", "ReLU", "Squared", "SquaredHinge",
         "Threshold",
+        "MeasureProblem", "MultinomialLogistic", "Poisson", "Quantile", "ReLU", "Squared", "SquaredHinge",
         "lam_from_weight_decay",
     ),
     "measurelp.arrangement": (
@@ -252,6 +254,7 @@ __all__ = [
     "MeasureRegressorCV",
     "MeasurelpError",
     "MissingDependency",
+    "MultinomialLogistic",
     "Nondegeneracy",
     "PathEvent",
     "PathSegment",

@@ -102,8 +102,8 @@ def dual_bound(
     Returns (bound, scale): alpha times ``scale`` is what enters the dual objective.  A skip
     asks for an alpha that is orthogonal to its columns, which floating point reaches up to
     rounding only.  So the bound is that of an alpha' within a radius r of the scaled alpha,
-    exactly orthogonal and inside the domain of the dual objective; it exists (see
-    :func:`orthogonal_nearby`), and need not be known: \|eta\| grows by at most r times the
+    exactly orthogonal and inside the domain of the dual objective, from which a sample's alpha
+    may be off by ``Loss.domain_error`` too; it exists (see :func:`orthogonal_nearby`), and need not be known: \|eta\| grows by at most r times the
     largest features, and every term of the concave dual objective is at least its smaller
     value at alpha_i - r and alpha_i + r.  The rounding of the sum is taken off too.
     """
@@ -115,16 +115,17 @@ def dual_bound(
     if scale == 0.0 or not math.isfinite(scale):
         return least, 0.0
     scaled = alpha * (scale * (1.0 - 4.0 * _ROUNDOFF))
-    nearby = orthogonal_nearby(problem, scaled)
+    off = loss.domain_errors(scaled, problem.y, weight)
+    nearby = orthogonal_nearby(problem, scaled, leak=float(np.linalg.norm(off)))
     if nearby is None:
         return least, scale
     radius, free = nearby
-    if radius > 0.0:
-        reach = feature_bounds(problem)[free]
-        sup = sup_upper * scale + radius * float(np.linalg.norm(reach))
-        shrink = min(1.0, limit / sup) * (1.0 - 4.0 * _ROUNDOFF)
-        scaled, radius = scaled * shrink, radius * shrink
-    shift = np.where(_like(free, alpha), radius, 0.0)
+    if radius > 0.0 or off.any():
+        reach = feature_bounds(problem)
+        moved = radius * float(np.linalg.norm(reach[free])) + float(off @ reach)
+        shrink = min(1.0, limit / (sup_upper * scale + moved)) * (1.0 - 4.0 * _ROUNDOFF)
+        scaled, radius, off = scaled * shrink, radius * shrink, off * shrink
+    shift = _like(np.where(free, radius, 0.0) + off, alpha)
     terms = np.minimum(
         loss.dual_terms(scaled - shift, problem.y, weight),
         loss.dual_terms(scaled + shift, problem.y, weight),
@@ -154,7 +155,7 @@ def feature_bounds(problem: MeasureProblem) -> NDArray[np.float64]:
 
 
 def orthogonal_nearby(
-    problem: MeasureProblem, alpha: NDArray[np.float64]
+    problem: MeasureProblem, alpha: NDArray[np.float64], *, leak: float = 0.0
 ) -> tuple[float, NDArray[np.bool_]] | None:
     r"""(r, free): an alpha' orthogonal to the skip exists that differs in free samples, by at most r.
 
@@ -162,7 +163,8 @@ def orthogonal_nearby(
     there by a combination of the columns of :math:`B_F` makes it orthogonal, and moves it by at
     most :math:`|B^\top\alpha| / \sigma_{\min}(B_F)`.  Free are the samples whose alpha_i has room
     for that inside the domain of the dual objective.  None where too few have.  Columns that
-    depend on each other nearly are replaced by an orthonormal basis of what they span.
+    depend on each other nearly are replaced by an orthonormal basis of what they span.  ``leak``
+    is how far alpha itself may move first.
     """
     everywhere = np.ones(problem.n, dtype=bool)
     columns = problem.skip_columns
@@ -175,7 +177,7 @@ def orthogonal_nearby(
     room = np.minimum(alpha - low, high - alpha)
     room = room if alpha.ndim == 1 else room.min(axis=1)
     rounding = (problem.n + 8) * _ROUNDOFF * float(np.linalg.norm(alpha)) * basis.shape[1]
-    leak = float(np.linalg.norm(basis.T @ alpha)) + rounding
+    leak = float(np.linalg.norm(basis.T @ alpha)) + rounding + leak * basis.shape[1]
     size = float(np.abs(alpha).max(initial=0.0))
     for wanted in (np.inf, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10):
         free = room >= (wanted if math.isinf(wanted) else wanted * size)
@@ -187,7 +189,8 @@ def orthogonal_nearby(
         radius = leak / smallest * (1.0 + 1e-9)
         if math.isinf(wanted) or radius <= 0.5 * wanted * size:
             return radius, free
-    return (0.0, everywhere) if _is_exactly_orthogonal(problem, alpha) else None
+    exact = leak <= rounding and _is_exactly_orthogonal(problem, alpha)
+    return (0.0, everywhere) if exact else None
 
 
 def _is_exactly_orthogonal(problem: MeasureProblem, alpha: NDArray[np.float64]) -> bool:

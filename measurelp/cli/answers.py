@@ -37,6 +37,7 @@ _LOSS = {
     "squared_hinge": "squared hinge loss",
     "logistic": "logistic loss",
     "poisson": "Poisson loss",
+    "multinomial_logistic": "multinomial logistic loss",
 }
 
 

@@ -20,7 +20,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 LOSS_NAMES = (
     "squared", "interpolation", "absolute", "quantile", "huber", "hinge", "squared_hinge",
-    "logistic", "poisson",
+    "logistic", "poisson", "multinomial_logistic",
 )  # fmt: skip
 _PARAMETERS = {"tau": "quantile", "delta": "huber"}
 _OPTIONS = (

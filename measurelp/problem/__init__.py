@@ -21,6 +21,7 @@ from measurelp.problem.losses import (
     Interpolation,
     Logistic,
     Loss,
+    MultinomialLogistic,
     Poisson,
     Quantile,
     Squared,
@@ -32,10 +33,10 @@ from measurelp.problem.polyhedral_balls import L1Ball, LInfBall
 from measurelp.problem.row_space import RowSpace, row_space
 
 __all__ = [
-    "ACTIVATIONS", "BALLS", "LOSSES", "Absolute", "AbsoluteValue", "Activation", "Ball", "ConeForm", "Hinge", "Huber",
-    "Interpolation", "L1Ball", "L2Ball", "LInfBall", "LeakyReLU", "Logistic", "Loss",
-    "MeasureProblem", "Poisson", "Quantile", "ReLU", "RowSpace", "Squared", "SquaredHinge",
-    "Threshold", "TrainedLoss", "TrainedPenalty", "UnitCount", "activation_document",
-    "activation_from_document", "finite_matrix", "float_array", "lam_from_weight_decay",
-    "positive_number", "row_space",
+    "ACTIVATIONS", "Absolute", "AbsoluteValue", "Activation", "BALLS", "Ball", "ConeForm",
+    "Hinge", "Huber", "Interpolation", "L1Ball", "L2Ball", "LInfBall", "LOSSES", "LeakyReLU",
+    "Logistic", "Loss", "MeasureProblem", "MultinomialLogistic", "Poisson", "Quantile", "ReLU",
+    "RowSpace", "Squared", "SquaredHinge", "Threshold", "TrainedLoss", "TrainedPenalty",
+    "UnitCount", "activation_document", "activation_from_document", "finite_matrix",
+    "float_array", "lam_from_weight_decay", "positive_number", "row_space",
 ]  # fmt: skip

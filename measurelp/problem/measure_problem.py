@@ -137,6 +137,11 @@ class MeasureProblem:
         _choice("outputs", outputs, get_args(Outputs))
         if targets.ndim == 2 and outputs == "joint":
             _check_joint(loss, ball, activation)
+        if outputs == "separate" and loss.couples_outputs:
+            raise InvalidProblem(
+                f'outputs: "separate" solves one problem an output, and the {loss.name} loss couples '
+                'them; use outputs="joint".'
+            )
         weights = _sample_weights(sample_weight, n=len(inputs))
         if loss.is_hard_constraint and not np.all(weights > 0.0):
             raise InvalidProblem(
@@ -368,10 +373,10 @@ def _check_joint(loss: Loss, ball: Ball, activation: Activation) -> None:
             f"activation: joint outputs are solved for mlp.ReLU() only, found {activation.name}; use "
             'it or outputs="separate".'
         )
-    if not (loss.is_quadratic or loss.is_hard_constraint):
+    if not (loss.is_smooth or loss.is_hard_constraint):
         raise InvalidProblem(
-            f"loss: joint outputs are solved for mlp.Squared() and mlp.Interpolation(), found {loss.name}; "
-            'use one of them or outputs="separate".'
+            f"loss: joint outputs are solved for smooth losses and mlp.Interpolation(), found {loss.name}, "
+            'which has kinks; use one of them or outputs="separate".'
         )
 
 

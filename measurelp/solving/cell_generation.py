@@ -119,12 +119,14 @@ class CellGeneration:
         self.master: Master = ConicMaster(self.training, self.backend)
         if problem.ball.fan is not None:
             self.master = AtomMaster(self.training, None if self.slides else self.backend)
+        elif problem.is_vector and problem.loss.is_smooth and not problem.loss.is_quadratic:
+            self.master = NewtonMaster(self.training, self.backend)
         elif problem.is_vector:
             self.master = JointMaster(self.training, self.span, self.backend)
         elif slides and problem.loss.is_quadratic:
             self.master = SlidingMaster(self.training, self.span)
         elif slides:
-            self.master = NewtonMaster(self.training)
+            self.master = NewtonMaster(self.training, self.backend)
         self.rng = np.random.default_rng(_SEED)
 
     def solution(self, first: AtomicMeasure | None, why: str) -> Solution:
@@ -283,7 +285,7 @@ class CellGeneration:
         master = self.master
         if self.best_value < self.watched - 1e-9 * abs(self.best_value):
             self.watched, self.headway = self.best_value, self.rounds
-        if not isinstance(master, (SlidingMaster, NewtonMaster)):
+        if not isinstance(master, (SlidingMaster, NewtonMaster)) or self.problem.is_vector:
             return False
         if master.failures < _MOST_FAILURES and self.rounds - self.headway < _PATIENCE:
             return False

@@ -97,21 +97,33 @@ class Training:
         weight = np.ones(len(fit)) if self.weight is None else self.weight
         return np.asarray(np.clip(0.0, *self.loss.dual_ends(fit, self.y, weight)))
 
-    def quadratic_model(self, neurons: Neurons, damping: float = 0.0) -> Training:
+    def quadratic_model(
+        self, neurons: Neurons, damping: float = 0.0, before: Neurons | None = None
+    ) -> Training:
         """The quadratic model of a smooth loss at the fit of some neurons, as a squared loss.
 
-        With ``damping``, curvature is added, relative to the largest.
+        With ``damping``, curvature is added, relative to the largest.  Several outputs of a
+        sample share one curvature, at most the largest of theirs: that of the loss along the
+        way from the neurons ``before``, as differences of gradients show it.
         """
         if self.loss.is_quadratic:
             return self
         fit, alpha = self.fit(neurons), self.dual(neurons)
         curvature = self.loss.curvatures(fit, self.y)
+        if curvature.ndim == 2:
+            curvature = curvature.max(axis=1)
         if self.weight is not None:
             curvature = curvature * self.weight
+        if self.y.ndim == 2 and before is not None:
+            step, change = fit - self.fit(before), alpha - self.dual(before)
+            size = np.sum(step * step, axis=1)
+            along = -np.sum(step * change, axis=1) / np.where(size > 0.0, size, np.inf)
+            seen = size > 1e-24 * float(np.sum(fit * fit))
+            curvature = np.where(seen, np.clip(along, 0.05 * curvature, curvature), curvature)
         curvature = curvature + (damping + _LEAST_CURVATURE) * float(curvature.max())
         root = np.sqrt(curvature)
         return replace(
-            self, rows=self.rows * root[:, None], y=(fit + alpha / curvature) * root,
+            self, rows=self.rows * root[:, None], y=((fit.T + alpha.T / curvature) * root).T,
             loss=Squared(), skip_columns=self.skip_columns * root[:, None], weight=None,
         )  # fmt: skip
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from measurelp.backends import Backend
 from measurelp.certificate import orthonormal_span
+from measurelp.solving.joint_master import JointMaster
 from measurelp.solving.master import Solved
 from measurelp.solving.neurons import Neurons, Training, Vector
 from measurelp.solving.sliding_master import SlidingMaster
@@ -28,8 +31,10 @@ class NewtonMaster:
     """
 
     training: Training
+    backend: Backend
     neurons: Neurons = field(init=False)
-    candidates: list[tuple[Vector, float]] = field(default_factory=list)
+    candidates: list[tuple[Vector, Any]] = field(default_factory=list)
+    before: Neurons | None = None
     damping: float = 0.0
     failures: float = 0.0
 
@@ -39,9 +44,10 @@ class NewtonMaster:
 
     def __post_init__(self) -> None:
         training = self.training
+        outputs = training.y.shape[1:]
         self.neurons = Neurons(
-            np.zeros((0, training.rows.shape[1])), np.zeros(0),
-            np.zeros(training.skip_columns.shape[1]),
+            np.zeros((0, training.rows.shape[1])), np.zeros((0, *outputs)),
+            np.zeros((training.skip_columns.shape[1], *outputs)),
         )  # fmt: skip
 
     @property
@@ -53,7 +59,7 @@ class NewtonMaster:
         """Start from neurons that are known."""
         self.neurons = neurons
 
-    def add(self, point: Vector, sign: float) -> bool:
+    def add(self, point: Vector, sign: Any) -> bool:
         """Let a direction enter at the next solve."""
         self.candidates.append((point, sign))
         return True
@@ -69,11 +75,12 @@ class NewtonMaster:
             trial = self._slid(added, lam, time_limit)
             after = training.objective(trial) if trial.is_finite else math.inf
             if not after <= before + _ROUNDING * abs(before):
-                self.damping = max(4.0 * self.damping, _FIRST_DAMPING)
+                self.damping, self.before = max(4.0 * self.damping, _FIRST_DAMPING), None
                 if self.damping > _MOST_DAMPING:
                     break
                 continue
-            self.neurons, self.damping = trial, 0.25 * self.damping
+            self.before, self.neurons = self.neurons, trial
+            self.damping *= 0.25
             moved, dual = dual, training.dual(trial)
             is_settled = not added and bool(
                 np.abs(dual - moved).max() <= _SETTLED * np.abs(dual).max()
@@ -86,11 +93,16 @@ class NewtonMaster:
         return Solved(self.neurons, dual, is_settled=is_settled, is_stationary=is_settled)
 
     def _slid(
-        self, added: list[tuple[Vector, float]], lam: float, time_limit: float | None
+        self, added: list[tuple[Vector, Any]], lam: float, time_limit: float | None
     ) -> Neurons:
         """Where the neurons and the added directions end on the model."""
-        model = self.training.quadratic_model(self.neurons, self.damping)
-        inner = SlidingMaster(model, orthonormal_span(model.skip_columns))
+        model = self.training.quadratic_model(self.neurons, self.damping, self.before)
+        span = orthonormal_span(model.skip_columns)
+        inner: SlidingMaster | JointMaster = (
+            JointMaster(model, span, self.backend)
+            if model.y.ndim == 2
+            else SlidingMaster(model, span)
+        )
         inner.begin(self.neurons)
         for point, sign in added:
             inner.add(point, sign)

@@ -8,6 +8,8 @@ from measurelp.backends import Backend
 from measurelp.solving.conic_master import ConicMaster
 from measurelp.solving.neurons import Neurons, Training, Vector
 
+_MOST_STEPS = 200
+
 
 def null_model(training: Training, backend: Backend) -> tuple[Neurons, Vector]:
     """No neurons and the best skip, with a dual vector in the units of ``training``.
@@ -31,7 +33,28 @@ def null_model(training: Training, backend: Backend) -> tuple[Neurons, Vector]:
             skip = skip + np.linalg.lstsq(columns, rest, rcond=None)[0]
         found = Neurons(zero.weights, zero.signs, skip)
         return found, training.y - training.fit(found)
+    if training.loss.is_smooth:
+        return _newton(training, zero)
     solved = ConicMaster(training, backend).solve(training.y, training.lam, None)
     if solved is None:
         return zero, training.dual(zero)
     return solved.neurons, solved.dual
+
+
+def _newton(training: Training, neurons: Neurons) -> tuple[Neurons, Vector]:
+    """The best skip of a smooth loss by damped Newton steps on its quadratic models."""
+    damping, value = 0.0, training.objective(neurons)
+    for _ in range(_MOST_STEPS):
+        model = training.quadratic_model(neurons, damping)
+        skip = np.asarray(np.linalg.lstsq(model.skip_columns, model.y, rcond=None)[0])
+        trial = Neurons(neurons.weights, neurons.signs, skip)
+        after = training.objective(trial)
+        if not after <= value:
+            damping = max(4.0 * damping, 1e-2)
+            if damping > 1e8:
+                break
+            continue
+        fell, neurons, value, damping = value - after, trial, after, 0.25 * damping
+        if fell <= 1e-15 * abs(value):
+            break
+    return neurons, training.dual(neurons)

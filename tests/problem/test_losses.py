@@ -192,10 +192,78 @@ def test_negative_counts():
 
 
 def test_words_are_unique_and_complete():
-    assert set(LOSSES) == {loss.name for loss in ALL} | {"interpolation"}
+    others = {"interpolation", "multinomial_logistic"}
+    assert set(LOSSES) == {loss.name for loss in ALL} | others
     assert all(LOSSES[name].name == name for name in LOSSES)
 
 
 def test_zero_weights_on_a_constraint_are_refused():
     with pytest.raises(mlp.InvalidProblem, match="leave these rows out"):
         mlp.MeasureProblem([[1.0], [2.0]], [1, 2], loss=mlp.Interpolation(), sample_weight=[0, 1])
+
+
+def cross_entropy(rng, n=12, c=4):
+    """One-hot and probability targets, fits, and the loss by its definition."""
+    y = np.vstack([np.eye(c)[rng.integers(0, c, n // 2)], rng.dirichlet(np.ones(c), n - n // 2)])
+    fit = 2.0 * rng.standard_normal((n, c))
+    expected = [np.log(np.exp(z).sum()) - float(t @ z) for z, t in zip(fit, y, strict=True)]
+    return y, fit, np.array(expected)
+
+
+def test_cross_entropy_and_its_dual():
+    rng = np.random.default_rng(7)
+    loss = mlp.MultinomialLogistic()
+    y, fit, expected = cross_entropy(rng)
+    np.testing.assert_allclose(loss.values(fit, y), expected, atol=1e-12)
+    alpha = loss.dual_from_fit(fit, y)
+    h = 1e-6
+    for k in range(y.shape[1]):
+        step = np.eye(y.shape[1])[k] * h
+        slope = (loss.values(fit + step, y) - loss.values(fit - step, y)) / (2 * h)
+        np.testing.assert_allclose(alpha[:, k], -slope, atol=1e-7)
+    gap = expected - loss.dual_values(alpha, y).sum(axis=1) + np.sum(alpha * fit, axis=1)
+    np.testing.assert_allclose(gap, 0.0, atol=1e-12)
+    for _ in range(50):
+        other = 3.0 * rng.standard_normal(fit.shape)
+        above = loss.values(other, y) - loss.dual_values(alpha, y).sum(axis=1)
+        assert np.all(above + np.sum(alpha * other, axis=1) >= -1e-12)
+    assert np.all(loss.domain_error(alpha, y) <= 1e-13)
+    assert loss.dual_value(alpha + 0.1, y) == -np.inf
+
+
+def test_curvatures_bound_the_hessian():
+    rng = np.random.default_rng(8)
+    loss = mlp.MultinomialLogistic()
+    y, fit, _ = cross_entropy(rng)
+    p = y - loss.dual_from_fit(fit, y)
+    for row, bound in zip(p, loss.curvatures(fit, y), strict=True):
+        assert np.linalg.eigvalsh(np.diag(row) - np.outer(row, row))[-1] <= bound + 1e-12
+
+
+def test_what_rounding_takes_off_the_simplex_is_charged():
+    """An exact point of the simplex lies within domain_error of a perturbed one."""
+    rng = np.random.default_rng(9)
+    loss = mlp.MultinomialLogistic()
+    y, fit, _ = cross_entropy(rng)
+    alpha = loss.dual_from_fit(fit, y) + 1e-8 * rng.standard_normal(fit.shape)
+    p = np.maximum(y - alpha, 0.0)
+    exact = y - p / p.sum(axis=1, keepdims=True)
+    distance = np.linalg.norm(exact - alpha, axis=1)
+    assert np.all(distance <= loss.domain_error(alpha, y))
+    assert np.any(distance > 0.0)
+
+
+def test_class_labels():
+    loss = mlp.MultinomialLogistic()
+    problem = mlp.MeasureProblem([[1.0], [2.0], [3.0]], [0, 2, 1], lam=1.0, loss=loss)
+    np.testing.assert_array_equal(problem.y, np.eye(3)[[0, 2, 1]])
+    for y, said in (
+        ([0, 1, 1.5], "labels 0, 1"), ([0, 1, -1], "found -1"), ([1, 1, 1], "two classes"),
+        ([0, 1, 1000], "up to 1000"), (np.eye(3) * 2.0, "row 0"),
+    ):  # fmt: skip
+        with pytest.raises(mlp.InvalidProblem, match=said):
+            mlp.MeasureProblem([[1.0], [2.0], [3.0]], y, lam=1.0, loss=loss)
+    with pytest.raises(mlp.InvalidProblem, match="couples"):
+        mlp.MeasureProblem([[1.0], [2.0]], [0, 1], lam=1.0, loss=loss, outputs="separate")
+    with pytest.raises(mlp.InvalidProblem, match="kinks"):
+        mlp.MeasureProblem([[1.0], [2.0]], np.eye(2), lam=1.0, loss=mlp.Absolute())

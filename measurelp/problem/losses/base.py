@@ -44,6 +44,9 @@ class Loss(ABC):
     is_polyhedral: ClassVar[bool] = False
     """Whether the loss is piecewise linear, so that a program over atoms is linear."""
 
+    couples_outputs: ClassVar[bool] = False
+    """Whether the outputs of a sample enter together; otherwise the loss is a sum over them."""
+
     # -- what a loss says of itself, elementwise and without weights ------------------------
 
     @abstractmethod
@@ -82,6 +85,10 @@ class Loss(ABC):
         r"""Magnitudes whose rounding bounds that of :math:`D_i(\alpha_i)`."""
         return np.abs(alpha) * (np.abs(y) + np.abs(alpha)) + np.abs(self.dual_values(alpha, y))
 
+    def domain_error(self, alpha: Vector, y: Vector) -> Vector:
+        """How far each sample's alpha may be from the domain of the dual objective, (n,)."""
+        return np.zeros(len(y))
+
     # -- with weights -----------------------------------------------------------------------
 
     def value(self, fit: Vector, y: Vector, weight: Vector | None = None) -> float:
@@ -109,6 +116,10 @@ class Loss(ABC):
     def dual_rounding(self, alpha: Vector, y: Vector, weight: Vector) -> float:
         """The sum of magnitudes whose rounding bounds that of the dual objective."""
         return float(np.sum(_weighted(self.dual_sizes(_per_weight(alpha, weight), y), weight)))
+
+    def domain_errors(self, alpha: Vector, y: Vector, weight: Vector) -> Vector:
+        """The same with weights."""
+        return _weighted(self.domain_error(_per_weight(alpha, weight), y), weight)
 
     def dual_ends(self, fit: Vector, y: Vector, weight: Vector) -> tuple[Vector, Vector]:
         r"""The ends of :math:`-\partial L` at a fit."""
