@@ -139,7 +139,7 @@ def dictionary_diagnostics(
         the units at their interior points; or a solution, for which A has its atoms' features,
         modulo its skip.
     target : (n,) array_like, optional
-        y of :math:`\min|z|_1, Az = y`.  A solution's own fit if left out.
+        y of :math:`\min|z|_1, Az = y`.  A solution's own fit (one output) if left out.
     orders : tuple of int
         s, at least 1; those above the number of columns are left out.
     max_supports : int
@@ -229,6 +229,7 @@ def _matrix_and_target(source: Any) -> tuple[Matrix, Vector | None]:
     if isinstance(source, Solved):
         problem, basis = source.problem, skip_basis(source.problem)
         features = problem.features(source.measure.atoms)
+        features -= basis @ (basis.T @ features)
         fit = evaluate(problem, source.measure).fit
-        return features - basis @ (basis.T @ features), fit - basis @ (basis.T @ fit)
+        return features, None if problem.is_vector else fit - basis @ (basis.T @ fit)
     return finite_matrix("source", source), None

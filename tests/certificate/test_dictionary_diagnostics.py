@@ -223,6 +223,12 @@ def test_cells_solutions_and_dictionaries():
     assert "DictionaryDiagnostics" in repr(of_atoms)
 
 
+def test_solutions_with_several_outputs_have_no_target_of_their_own():
+    X, Y = gaussian(0, 6, 2), gaussian(1, 6, 2)
+    found = mlp.dictionary_diagnostics(mlp.solve(mlp.MeasureProblem(X, Y, lam=2.0)))
+    assert found.dual is None and found.rank >= 1
+
+
 def test_corners():
     nothing = mlp.dictionary_diagnostics(np.zeros((2, 3)))
     assert nothing.zero_columns == 3 and nothing.rank == 0 and np.isnan(nothing.coherence)
