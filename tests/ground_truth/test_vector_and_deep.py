@@ -112,3 +112,13 @@ def test_covariances_and_measures_of_several_outputs_agree(seed):
     assert curve.starts_by is not None
     assert curve.floor <= min(curve.values)
     assert curve.bounds == (110, 30, None)
+
+
+def test_the_plateau_of_the_smallest_bipartite_graph_begins_at_four():
+    """8 lam - 3/2 lam^2 from 4 neurons on; with 3 about 8.1556 lam, the best that is known."""
+    instance, lam = complete_bipartite(2), 0.01
+    problem = mlp.MeasureProblem(instance.X, instance.Y, lam=lam, bias="none")
+    curve = mlp.plateau_curve(problem, [1, 2, 3, 4, 5], restarts=12)
+    assert curve.starts_by == 4
+    assert curve.values[3] == pytest.approx(8.0 * lam - 1.5 * lam**2, rel=2e-6)
+    assert 8.10 * lam < curve.values[2] < 8.2 * lam
