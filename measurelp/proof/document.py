@@ -138,7 +138,6 @@ def proof_document(
         raise InvalidProblem(
             f"the verdict is {certificate.verdict.name}: there is nothing to prove exactly."
         )
-    measure_from_network(network, problem)  # refuse what is no candidate, in its words
     losses = checker.losses(Fraction(0))
     known = problem.loss.name in losses and not problem.is_vector and not problem.is_weighted
     if not known or problem.ball.name != "l2" or problem.activation.name != "relu":
@@ -146,6 +145,7 @@ def proof_document(
             f"problem: exact proofs are for the losses {', '.join(losses)} with one output, "
             "no sample weights, the l2 ball and the ReLU."
         )
+    measure_from_network(network, problem)  # refuse what is no candidate, in its words
     hidden = network.hidden_weights
     if problem.has_bias:
         hidden = np.column_stack([hidden, network.hidden_bias])

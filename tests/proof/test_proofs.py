@@ -12,6 +12,7 @@ import pytest
 import measurelp as mlp
 import measurelp.check_proof as checker
 from measurelp.errors import BudgetExceeded, InvalidFile, InvalidProblem
+from measurelp.proof import write_proof
 
 from . import problems
 from .checks import assert_true, digest, exact
@@ -177,6 +178,28 @@ def test_what_cannot_be_proved_is_refused(tmp_path):
         problem = mlp.MeasureProblem(X[:, :2], y, lam=0.1, **options)
         with pytest.raises(InvalidProblem, match="exact proofs are for the losses squared"):
             mlp.solve(problem).proof(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ball": mlp.L1Ball()}, {"ball": mlp.LInfBall()}, {"activation": mlp.LeakyReLU(0.1)},
+        {"activation": mlp.AbsoluteValue()}, {"activation": mlp.Threshold()},
+        {"sample_weight": np.arange(1.0, 13.0)}, {"loss": mlp.Logistic()},
+    ],
+    ids=lambda options: next(iter(map(str, options.values()))).split("(")[0],
+)  # fmt: skip
+def test_other_problems_are_refused_whatever_the_certificate(options, tmp_path):
+    solution = mlp.solve(problems.problem(*problems.FAST["rank 2"]))
+    X, y = solution.problem.X, solution.problem.y
+    labels = y > 0.0 if "loss" in options else y
+    other = mlp.MeasureProblem(X, labels, lam=0.1, bias="none", **options)
+    with pytest.raises(InvalidProblem, match="exact proofs are for the losses squared"):
+        write_proof(tmp_path / "p", other, solution.network(), solution.certificate)
+    two = mlp.MeasureProblem(X, np.column_stack([y, y]), lam=0.1, bias="none")
+    with pytest.raises(InvalidProblem, match="with one output"):
+        write_proof(tmp_path / "p", two, solution.network(), solution.certificate)
     assert list(tmp_path.iterdir()) == []
 
 
