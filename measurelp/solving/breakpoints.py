@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from measurelp.certificate.certificate import relative
 from measurelp.certificate.certify import DEFAULT_NODES, certify
@@ -31,6 +30,7 @@ from measurelp.solving.largest_lam import lam_max
 from measurelp.solving.path_branch import Branch, BranchPoint, Lines, Matrix, Vector
 from measurelp.solving.path_events import Breakpoints, EventKind, PathEvent, PathSegment
 from measurelp.solving.path_gap import End, gap_between
+from measurelp.solving.threads import one_thread
 from measurelp.status import Termination
 
 _CLUSTER = 1e-7  # a relative interval that is not taken apart any further
@@ -96,7 +96,7 @@ def path_breakpoints(
     """
     _check(problem, lam_least, lam_min_ratio, time_limit)
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
-    with remembered_interrupts() as interrupts, threadpool_limits(limits=1):
+    with remembered_interrupts() as interrupts, one_thread():
         search = _Search(problem, oracle, deadline, interrupts)
         try:
             top = lam_max(problem, oracle=search.oracle, time_limit=time_limit)

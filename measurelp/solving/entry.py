@@ -7,7 +7,6 @@ import time
 from functools import partial
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from measurelp.arrangement import Cells
 from measurelp.backends import Backend, backend_from_name
@@ -25,6 +24,7 @@ from measurelp.solving.pattern_generation import solve_over_patterns
 from measurelp.solving.progress import Callback
 from measurelp.solving.separate import solve_separately
 from measurelp.solving.solution import Solution
+from measurelp.solving.threads import one_thread
 from measurelp.status import Scope, Termination
 
 
@@ -117,7 +117,7 @@ def solve(
             start=None if start is None else candidate_measure(problem, start),
         )  # fmt: skip
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
-    with remembered_interrupts() as interrupts, threadpool_limits(limits=1):
+    with remembered_interrupts() as interrupts, one_thread():
         space = row_space(problem)
         chosen_oracle, why = _chosen_oracle(oracle, cells, problem, space, n_jobs)
         if isinstance(chosen_oracle, PatternOracle):

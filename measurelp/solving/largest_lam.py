@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from measurelp.backends import HighsBackend, backend_from_name
 from measurelp.certificate import admissible_dual, skip_basis
@@ -21,6 +20,7 @@ from measurelp.program import ConeProgram
 from measurelp.solving.interrupts import remembered_interrupts
 from measurelp.solving.neurons import Training
 from measurelp.solving.null_model import null_model
+from measurelp.solving.threads import one_thread
 
 Vector = NDArray[np.float64]
 _ROUNDOFF = 2.0**-53
@@ -101,7 +101,7 @@ def lam_max_bracket(
     neurons, start = null_model(training, backend)
     alpha = admissible_dual(problem, training.to_problem(start), skip_basis(problem))
     chosen, _ = choose_oracle(oracle, space, problem=problem)
-    with remembered_interrupts() as interrupts, threadpool_limits(limits=1):
+    with remembered_interrupts() as interrupts, one_thread():
         budget = Budget(deadline, DEFAULT_NODES, interrupts)
         report = _maximised(problem, space, chosen, alpha, budget)
         bracket = LamBracket(report.lower, report.upper)

@@ -12,7 +12,6 @@ from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits
 
 from measurelp._display import compact, html_table
 from measurelp.backends import Backend
@@ -26,6 +25,7 @@ from measurelp.solving.largest_lam import lam_max
 from measurelp.solving.path_gap import End, gap_between, interpolated
 from measurelp.solving.progress import Callback
 from measurelp.solving.solution import Solution
+from measurelp.solving.threads import one_thread
 from measurelp.status import Termination, Verdict
 
 Vector = NDArray[np.float64]
@@ -225,7 +225,7 @@ def solve_path(
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     solutions: list[Solution] = []
     top, termination = math.nan, Termination.CONVERGED
-    with remembered_interrupts() as interrupts, threadpool_limits(limits=1):
+    with remembered_interrupts() as interrupts, one_thread():
         try:
             if given is None:
                 top = lam_max(problem, oracle=oracle, time_limit=time_limit)
