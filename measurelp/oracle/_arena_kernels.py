@@ -6,14 +6,14 @@ back, and the first row of a free piece holds the start of the next one.
 
 from __future__ import annotations
 
-from numba import njit
+from measurelp._jit_kernels import inner
 
 # Slots of ``chunks``: rows of the arena ever used, rows in use, and for each size 8 * 2^k the
 # first free chunk, whose first row holds the next one; -1 for none.
 BUMP, LIVE, FIRST_FREE = 0, 1, 2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def size_class(count):
     k = 0
     while (8 << k) < count:
@@ -21,7 +21,7 @@ def size_class(count):
     return k
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def allocate(chunks, arena_row, count):
     """Where ``count`` rows of the arena are free; they are the caller's from now on."""
     if count == 0:
@@ -37,7 +37,7 @@ def allocate(chunks, arena_row, count):
     return start
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def free(chunks, arena_row, start, count):
     """Give back what was allocated for ``count`` rows."""
     if count > 0:
@@ -47,7 +47,7 @@ def free(chunks, arena_row, start, count):
         chunks[FIRST_FREE + k] = start
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def add(total, carry, j, term):
     """Neumaier's compensated addition of ``term`` to total[j] + carry[j]."""
     new = total[j] + term

@@ -1,15 +1,15 @@
 """Compiled local ascent of the dual function.
 
-Nothing here is a bound.  Rows come scaled by |alpha| and transposed, (r, n), with the signs of
-alpha, so that the one thing done over and over, summing the rows on one side of a hyperplane,
+Nothing here is a bound.  Rows come scaled by |alpha| and transposed, (r, n), those of positive
+alpha first, so that the one thing done over and over, summing the rows on one side of a hyperplane,
 runs along memory.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from measurelp._jit_kernels import entry, inner
 from measurelp.oracle._kernels import settle, workspace
 
 _REORDERED = {"reassoc", "contract", "nsz"}  # sums in any order; nan and inf keep their meaning
@@ -21,16 +21,15 @@ _MOST_TURNS = 30  # of weight and output direction
 _SQUARINGS = 30  # of the slope's square: enough for its singular vector, whatever the gap
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
-def _sums(rows, sides, w, convex, concave):
-    """Sums of the rows with <row, w> > 0, of positive and of negative sides."""
-    r, n = rows.shape
-    active, signed = np.empty(_BLOCK), np.empty(_BLOCK)
+@inner(fastmath=_REORDERED)
+def _sum_active(rows, first, last, w, total):
+    """Sum of the rows with <row, w> > 0 among those from first to last."""
+    r = rows.shape[0]
+    active = np.empty(_BLOCK)
     for c in range(r):
-        convex[c] = 0.0
-        concave[c] = 0.0
-    for low in range(0, n, _BLOCK):
-        width = min(_BLOCK, n - low)
+        total[c] = 0.0
+    for low in range(first, last, _BLOCK):
+        width = min(_BLOCK, last - low)
         for i in range(width):
             active[i] = 0.0
         for c in range(r):
@@ -39,35 +38,39 @@ def _sums(rows, sides, w, convex, concave):
                 active[i] += factor * rows[c, low + i]
         for i in range(width):
             active[i] = 1.0 if active[i] > 0.0 else 0.0
-            signed[i] = active[i] * sides[low + i]
         for c in range(r):
-            both, difference = 0.0, 0.0
+            part = 0.0
             for i in range(width):
-                both += active[i] * rows[c, low + i]
-                difference += signed[i] * rows[c, low + i]
-            convex[c] += 0.5 * (both + difference)
-            concave[c] += 0.5 * (both - difference)
+                part += active[i] * rows[c, low + i]
+            total[c] += part
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def ascend_all(rows, sides, points, signs, steps):
+@inner()
+def _sums(rows, n_plus, w, plus, minus):
+    """Sums of the active rows, of those that count positively and of the others."""
+    _sum_active(rows, 0, n_plus, w, plus)
+    _sum_active(rows, n_plus, rows.shape[1], w, minus)
+
+
+@entry()
+def ascend_all(rows, n_plus, points, signs, steps):
     """Climb signs[k] * eta from points[k] (in place) to local maxima over the unit sphere.
 
-    eta(w) = sum_i sides_i <row_i, w>_+ with sides +-1.  Rows whose contribution is convex are
+    eta(w) = sum_{i < n_plus} <row_i, w>_+ - sum_{i >= n_plus} <row_i, w>_+.  Rows whose contribution is convex are
     linearised at the point, which minorises them; the rest is concave, and its maximum is the
     least norm over base - sum theta_i row_i, theta in [0, 1].  Wolfe's algorithm for that is
     left as soon as it has gained a good share of what it can.  Monotone.
     """
-    r = rows.shape[0]
-    vertices, no_tags, is_ray, share, trial, gram, vertex, _ = workspace(r, 0)
+    r, n = rows.shape
+    vertices, no_tags, is_ray, share, trial, gram, vertex, _ = workspace(r, np.int64(0))
     sums = np.empty((2, r))
     base, y, w = np.empty(r), np.empty(r), np.empty(r)
     for k in range(points.shape[0]):
-        # convex rows of sign * eta are those whose side is the sign
+        # convex rows of sign * eta are those that count with this sign
         first = 0 if signs[k] > 0.0 else 1
         for c in range(r):
             w[c] = points[k, c]
-        _sums(rows, sides, w, sums[first], sums[1 - first])
+        _sums(rows, n_plus, w, sums[first], sums[1 - first])
         value = _inner(sums[0], w) - _inner(sums[1], w)
         for _ in range(steps):
             # |y| bounds what this linearisation can reach, <vertex, y> / |y| is what y reaches.
@@ -85,7 +88,10 @@ def ascend_all(rows, sides, points, signs, steps):
                 if not max(value * (1.0 + _GAIN), least) < length < previous * (1.0 - 1e-14):
                     break
                 previous = length
-                _sums(rows, sides, y, sums[first], sums[1 - first])
+                if first == 0:
+                    _sum_active(rows, n_plus, n, y, sums[1])
+                else:
+                    _sum_active(rows, 0, n_plus, y, sums[1])
                 for c in range(r):
                     vertex[c] = base[c] - sums[1, c]
                 reached = _inner(vertex, y) / length
@@ -104,7 +110,7 @@ def ascend_all(rows, sides, points, signs, steps):
                         y[c] += share[i] * vertices[i, c]
             if not length > least:
                 break
-            _sums(rows, sides, y, sums[first], sums[1 - first])
+            _sums(rows, n_plus, y, sums[first], sums[1 - first])
             reached = (_inner(sums[0], y) - _inner(sums[1], y)) / length
             if not reached > value:
                 break
@@ -115,7 +121,7 @@ def ascend_all(rows, sides, points, signs, steps):
             points[k, c] = w[c]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def climb_outputs(rows, alpha, points, steps):
     """Climb |F|, F(w) = sum_i alpha_i <row_i, w>_+ in R^c, from points (in place), by turns.
 
@@ -138,14 +144,17 @@ def climb_outputs(rows, alpha, points, steps):
                 break
             for q in range(c):
                 u[q] = f[q] / value
+            n_plus = np.int64(0)
             for i in range(n):
                 side = 0.0
                 for q in range(c):
                     side += alpha[i, q] * u[q]
                 sides[i] = 1.0 if side >= 0.0 else -1.0
+                place = n_plus if side >= 0.0 else n - 1 - (i - n_plus)
+                n_plus += side >= 0.0
                 for j in range(r):
-                    scaled[j, i] = abs(side) * rows[i, j]
-            ascend_all(scaled, sides, point, sign, min(steps, 4))
+                    scaled[j, place] = abs(side) * rows[i, j]
+            ascend_all(scaled, n_plus, point, sign, min(steps, 4))
             reached = _outputs(rows, alpha, point[0], f)
             if turn % 4 == 1 or reached <= value * (1.0 + _GAIN):
                 for j in range(r):
@@ -167,7 +176,7 @@ def climb_outputs(rows, alpha, points, steps):
                 break
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _outputs(rows, alpha, w, f):
     """F(w) into ``f``; returns |F(w)|."""
     n, r = rows.shape
@@ -184,7 +193,7 @@ def _outputs(rows, alpha, w, f):
     return np.sqrt(_inner(f, f))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _to_best_on_face(rows, alpha, sides, w, slope):
     """Move w (in place) towards the longest image of F's slope on the face that w lies on.
 
@@ -244,7 +253,7 @@ def _to_best_on_face(rows, alpha, sides, w, slope):
             w[j] = moved[j] / length
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _inner(a, b):
     total = 0.0
     for c in range(a.shape[0]):

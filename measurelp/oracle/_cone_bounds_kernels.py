@@ -6,12 +6,13 @@ What is charged is derived in ``_cone_kernels``.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from measurelp._jit_kernels import inner
 
 U = 2.0**-53
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def proved_length(generator, y, h, delta, depth, axis):
     """Lengthen y until <r_j, y> >= h_j holds with all rounding charged; return |y| or inf.
 
@@ -48,7 +49,7 @@ def proved_length(generator, y, h, delta, depth, axis):
     return np.sqrt(square) * (1.0 + 1e-14)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def least_over_faces(generator, h, delta, depth, axis):
     """The least proved length over the points that make some of the inequalities tight.
 

@@ -1,17 +1,18 @@
 r"""Compiled branch and bound over simplicial cones.
 
-On a cone with generators r_1..r_d write w = sum t_j r_j, t >= 0.  For F(w) = sigma eta(tau w)
-every row l has the values v_lj = <x_l, r_j>, and F lies below a linear function of t:
+Rows a_l come scaled by |alpha_l| (``row_store``), those that count positively first.  On a cone with
+generators r_1..r_d write w = sum t_j r_j, t >= 0.  For F(w) = sigma eta(tau w) every row has the
+values v_lj = <a_l, r_j>, and F lies below a linear function of t:
 
 * a row whose values have one sign is linear there;
-* a cut row with a positive coefficient is convex: the chord h_j += c_l (v_lj)_+ ;
-* a cut row with a negative coefficient is concave: h_j -= theta_l c_l v_lj, any theta in [0, 1].
+* a cut row that counts positively is convex: the chord h_j += (v_lj)_+ ;
+* a cut row that counts negatively is concave: h_j -= theta_l v_lj, any theta in [0, 1].
 
 If <r_j, y> >= h_j for all j then F(w) <= <y, w> <= |y| |w| on the cone.  The best y is a
 point of least norm (``min_norm_point``); *any* y that passes the d inequalities proves the
 bound, so accuracy of the inner solver never decides validity.
 
-Rounding.  Let u = 2^-53, V_l the largest |<x_l, root generator>|, K = sum |a_l| V_l, D the
+Rounding.  Let u = 2^-53, V_l the largest |<a_l, root generator>|, K = sum V_l, D the
 depth and m the number of cut rows.  Generators are by definition the exact combinations
 al r_i + be r_j of floating al, be; what is stored differs from them by at most 20 u D in
 each coordinate, and v_lj by at most 20 u V_l D (two roundings of one convex combination a
@@ -22,7 +23,7 @@ Together |h_j - computed| <= u K (100 D + 3 m + 100) =: delta, and |<r_j, y> - c
 u |y|_1 (20 D + d + 2).  Both are charged before the inequalities are tested.
 
 Children.  Splitting the edge (i, j) at al r_i + be r_j changes the majorant of the parent, with
-its thetas, in one value only: h_mid = al h_i + be h_j - G, where G sums c_l min(al |v_li|,
+its thetas, in one value only: h_mid = al h_i + be h_j - G, where G sums min(al |v_li|,
 be |v_lj|) over the convex rows that the edge crosses.  So the parent's y, less G along the
 normal of the new generator, passes the child's inequalities in exact arithmetic, and so does what
 is reached from there by adding normals, which shortens it: a bound of the child in O(d^2).  It is proved like any other y: h_mid carries the errors of h_i and
@@ -34,10 +35,20 @@ delta(D + 1, m) + (m + 20) u K covers it.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from measurelp._jit_kernels import entry, inner
 from measurelp.oracle._arena_kernels import BUMP, LIVE, add, allocate, free, size_class
 from measurelp.oracle._cone_bounds_kernels import U, least_over_faces, proved_length
+from measurelp.oracle._cone_rows_kernels import (
+    chord_heights,
+    chord_loss,
+    edge_losses,
+    median_crossing,
+    new_values,
+    rows_of_child,
+    sum_of_active,
+    value_at,
+)
 from measurelp.oracle._frontier_kernels import (
     BEST,
     DONE,
@@ -58,18 +69,17 @@ from measurelp.oracle._frontier_kernels import (
     reserve,
     take,
 )
-from measurelp.oracle._kernels import dual_value, min_norm_point, workspace
-from measurelp.oracle._split_kernels import MAX_CROSSINGS, best_split
+from measurelp.oracle._kernels import min_norm_point, workspace
 
 _NODE_WORK = 50  # what a node costs beside its rows, in rows
 _CHILD_SWEEPS = 1  # over the normals, before a child is made
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _open_orthant(orthant, slot, top, rows, alpha, total, frames, arena_row, arena_v, chunks):
+@inner()
+def _open_orthant(orthant, slot, top, rows, n_plus, total, frames, arena_row, arena_v, chunks):
     """Put an orthant into a slot; bit j - 1 of its number is set where coordinate j is negative."""
-    begin, count, depth, alive, bound, generator, normal, uncut, linear, guess = frames
-    n, r = rows.shape
+    begin, count, plus, depth, alive, bound, generator, normal, uncut, linear, guess = frames
+    r, n = rows.shape
     signs = np.empty(r)
     for j in range(r):
         signs[j] = -1.0 if j > 0 and (orthant >> (j - 1)) & 1 else 1.0
@@ -86,41 +96,38 @@ def _open_orthant(orthant, slot, top, rows, alpha, total, frames, arena_row, are
             guess[slot, p, c] = signs[c]
     alive[slot] = 15
     depth[slot] = 0
-    size = 0
+    low = np.zeros(n)
+    high = np.zeros(n)
+    for j in range(r):
+        for row in range(n):
+            low[row] = min(low[row], signs[j] * rows[j, row])
+            high[row] = max(high[row], signs[j] * rows[j, row])
+    size = np.int64(0)
     for row in range(n):
-        positive = False
-        negative = False
-        for j in range(r):
-            value = signs[j] * rows[row, j]
-            positive |= value > 0.0
-            negative |= value < 0.0
-        size += positive and negative
+        size += low[row] < 0.0 and high[row] > 0.0
     start = allocate(chunks, arena_row, size)
     begin[slot] = start
     count[slot] = size
+    plus[slot] = 0
     carry = np.zeros(r)
     for row in range(n):
-        positive = False
-        negative = False
-        for j in range(r):
-            value = signs[j] * rows[row, j]
-            positive |= value > 0.0
-            negative |= value < 0.0
-        if positive and negative:
+        if low[row] < 0.0 and high[row] > 0.0:
             arena_row[start] = row
             for j in range(r):
-                arena_v[start, j] = signs[j] * rows[row, j]
+                arena_v[j, start] = signs[j] * rows[j, row]
             start += 1
-        elif positive:
+            plus[slot] += row < n_plus
+        elif high[row] > 0.0:
             for j in range(r):
-                add(uncut[slot], carry, j, alpha[row] * (signs[j] * rows[row, j]))
+                value = signs[j] * rows[j, row]
+                add(uncut[slot], carry, j, value if row < n_plus else -value)
     for j in range(r):
         uncut[slot, j] += carry[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def sweep(
-    rows, alpha, total, reach, top, frames, arena_row, arena_v, chunks, frontier, most_live,
+    rows, n_plus, total, reach, top, frames, arena_row, arena_v, chunks, frontier, most_live,
     most_open, ints, floats, level, tolerance, node_limit, work_limit, peaks, peak_values,
 ):  # fmt: skip
     """Work the tree until nothing is open or so many nodes or so much work was done.
@@ -131,13 +138,15 @@ def sweep(
     ``level`` are appended to ``peaks``.  Children wait in the heap while fewer than
     ``most_open`` nodes and ``most_live`` rows are in use.
     """
-    begin, count, depth, alive, bound, generator, normal, uncut, linear, guess = frames
+    begin, count, plus, depth, alive, bound, generator, normal, uncut, linear, guess = frames
     counts = frontier[5]
-    n, r = rows.shape
+    r, n = rows.shape
     room = 64
-    q = np.empty((room, r))
-    q_tag = np.empty((room, r))
+    q = np.empty((r, room)).T
+    q_tag = np.empty((r, room)).T
     middle = np.empty(room)
+    low = np.empty(room)
+    high = np.empty(room)
     keep = np.empty(room, np.int64)
     base = np.empty(r)
     base_tag = np.empty(r)
@@ -151,9 +160,10 @@ def sweep(
     child_y = np.empty(r)
     child_h = np.empty(r)
     corner = np.empty(r)
-    crossings = np.empty(MAX_CROSSINGS)
-    weights = np.empty(MAX_CROSSINGS)
+    crossings = np.empty(64)
+    weights = np.empty(64)
     score = np.empty((r, r))
+    everywhere = np.empty(n)
     space = workspace(r, r)
     treated = 0
     work = 0
@@ -182,7 +192,7 @@ def sweep(
         if opens:
             frame = reserve(frontier)
             _open_orthant(
-                ints[NEXT_ROOT], frame, top, rows, alpha, total, frames, arena_row, arena_v, chunks
+                ints[NEXT_ROOT], frame, top, rows, n_plus, total, frames, arena_row, arena_v, chunks
             )
             ints[NEXT_ROOT] += 1
             work += n
@@ -191,6 +201,7 @@ def sweep(
         first = begin[frame]
         m = count[frame]
         last = first + m
+        turn_row = first + plus[frame]
         treated += 1
         work += m + _NODE_WORK
         ints[NODES] += 1
@@ -198,9 +209,11 @@ def sweep(
         ints[MAX_DEPTH] = max(ints[MAX_DEPTH], level_here)
         if room < m:
             room = 2 * m
-            q = np.empty((room, r))
-            q_tag = np.empty((room, r))
+            q = np.empty((r, room)).T
+            q_tag = np.empty((r, room)).T
             middle = np.empty(room)
+            low = np.empty(room)
+            high = np.empty(room)
             keep = np.empty(room, np.int64)
         for j in range(r):
             length = 0.0
@@ -213,8 +226,7 @@ def sweep(
 
         worst_bound = -np.inf
         worst_sigma = 1.0
-        worst_has_chords = True
-        still_alive = 0
+        still_alive = np.int64(0)
         for p in range(4):
             if not (alive[frame] >> p) & 1:
                 continue
@@ -224,25 +236,22 @@ def sweep(
             if bound[frame, p] <= threshold:
                 floats[UPPER] = max(floats[UPPER], bound[frame, p])
                 continue
-            n_q = 0
-            n_chords = 0
             for j in range(r):
                 base_tag[j] = sigma * uncut[frame, j]
                 if opposite:
                     base_tag[j] -= sigma * linear[frame, j]
-            for k in range(first, last):
-                row = arena_row[k]
-                coefficient = sigma * alpha[row]
-                if coefficient > 0.0:
-                    n_chords += 1
-                    for j in range(r):
-                        if arena_v[k, j] > 0.0:
-                            base_tag[j] += coefficient * arena_v[k, j]
-                else:
-                    for c in range(r):
-                        q[n_q, c] = -coefficient * rows[row, c]
-                        q_tag[n_q, c] = -coefficient * arena_v[k, c]
-                    n_q += 1
+            chord_first, chord_last = first, turn_row
+            curved_first, curved_last = turn_row, last
+            if sigma < 0.0:
+                chord_first, chord_last = turn_row, last
+                curved_first, curved_last = first, turn_row
+            n_chords = chord_last - chord_first
+            n_q = curved_last - curved_first
+            chord_heights(arena_v, chord_first, chord_last, base_tag)
+            for c in range(r):
+                for k in range(n_q):
+                    q[k, c] = rows[c, arena_row[curved_first + k]]
+                    q_tag[k, c] = arena_v[c, curved_first + k]
             for c in range(r):
                 base[c] = 0.0
                 for j in range(r):
@@ -282,24 +291,19 @@ def sweep(
                     square += w[c] * w[c]
                 square = np.sqrt(square)
                 if square > 0.0:
-                    value = 0.0
+                    value = sum_of_active(arena_v, chord_first, chord_last, t, middle)
+                    value -= sum_of_active(arena_v, curved_first, curved_last, t, middle)
                     for j in range(r):
                         value += t[j] * sigma * uncut[frame, j]
                         if opposite:
                             value -= t[j] * sigma * linear[frame, j]
-                    for k in range(first, last):
-                        inner = 0.0
-                        for j in range(r):
-                            inner += t[j] * arena_v[k, j]
-                        if inner > 0.0:
-                            value += sigma * alpha[arena_row[k]] * inner
                     value /= square
                     for c in range(r):
                         guess[frame, p, c] = w[c] / square
                     if value > floats[BEST] or value > level:
                         for c in range(r):
                             w[c] = (-w[c] if opposite else w[c]) / square
-                        value = sigma * dual_value(rows, alpha, w)
+                        value = sigma * value_at(rows, n_plus, w, everywhere)
                         better = value > floats[BEST] * (1.0 + 1e-12)
                         if value > floats[BEST]:
                             floats[BEST] = value
@@ -317,7 +321,6 @@ def sweep(
                 if proved > worst_bound:
                     worst_bound = proved
                     worst_sigma = sigma
-                    worst_has_chords = n_chords > 0
                     for j in range(r):
                         t[j] = 0.0
                         for c in range(r):
@@ -327,32 +330,23 @@ def sweep(
             free(chunks, arena_row, first, m)
             release(frontier, frame)
             continue
-        # Where only concave rows cut and the inner solver was not accurate enough, their kinks count.
-        for k in range(first, last):
-            size = worst_sigma * alpha[arena_row[k]]
-            middle[k - first] = max(size, 0.0) if worst_has_chords else abs(size)
-        split_i, split_j, al = best_split(
-            generator[frame], middle, arena_v, first, last, carry,
-            level_here > 40 and level_here % 3 == 0, crossings, weights, score,
-        )  # fmt: skip
+        # Chords decide where to split; without any the kinks of concave rows do.
+        split_first, split_last = first, last
+        if worst_sigma > 0.0 and turn_row > first:
+            split_last = turn_row
+        elif worst_sigma < 0.0 and turn_row < last:
+            split_first = turn_row
+        split_i, split_j = _longest_edge(generator[frame], score)
+        if not (level_here > 40 and level_here % 3 == 0):
+            edge_losses(arena_v, split_first, split_last, score)
+            split_i, split_j = _best_edge(score, carry, split_i, split_j)
+        al = median_crossing(arena_v, split_first, split_last, split_i, split_j, crossings, weights)
         be = 1.0 - al
 
         # What the chords lose at the new generator, for sigma = + and -; and the new values.
-        gain_plus = 0.0
-        gain_minus = 0.0
-        for k in range(first, last):
-            a, b = arena_v[k, split_i], arena_v[k, split_j]
-            value = al * a + be * b
-            if abs(value) <= 16.0 * U * max(abs(a), abs(b)):
-                value = 0.0
-            middle[k - first] = value
-            if a * b < 0.0:
-                coefficient = alpha[arena_row[k]]
-                gap = min(al * abs(a), be * abs(b))
-                if coefficient > 0.0:
-                    gain_plus += coefficient * gap
-                else:
-                    gain_minus -= coefficient * gap
+        gain_plus = chord_loss(arena_v, first, turn_row, split_i, split_j, al)
+        gain_minus = chord_loss(arena_v, turn_row, last, split_i, split_j, al)
+        new_values(arena_v, first, last, split_i, split_j, al, middle)
         for c in range(r):
             corner[c] = al * generator[frame, split_i, c] + be * generator[frame, split_j, c]
         # Children: each replaces one of the two by the new generator.  The one in which the
@@ -412,38 +406,61 @@ def sweep(
             for j in range(r):
                 uncut[child, j] = uncut[frame, j]
                 linear[child, j] = linear[frame, j]
+                carry[j] = 0.0
             uncut[child, new] = share * uncut[frame, new] + rest * uncut[frame, old]
             linear[child, new] = share * linear[frame, new] + rest * linear[frame, old]
             work += m
-            for j in range(r):
-                carry[j] = 0.0
-            size = 0
-            for k in range(first, last):
-                positive = middle[k - first] > 0.0
-                negative = middle[k - first] < 0.0
-                for j in range(r):
-                    if j != new:
-                        positive |= arena_v[k, j] > 0.0
-                        negative |= arena_v[k, j] < 0.0
-                if positive and negative:
-                    keep[size] = k
-                    size += 1
-                elif positive:
-                    coefficient = alpha[arena_row[k]]
-                    for j in range(r):
-                        value = middle[k - first] if j == new else arena_v[k, j]
-                        add(uncut[child], carry, j, coefficient * value)
+            size, plus[child] = rows_of_child(
+                arena_v, first, turn_row, last, new, middle, low, high, uncut[child], carry, keep
+            )
             for j in range(r):
                 uncut[child, j] += carry[j]
             start = allocate(chunks, arena_row, size)
             for place in range(size):
-                k = keep[place]
-                arena_row[start + place] = arena_row[k]
-                for j in range(r):
-                    arena_v[start + place, j] = arena_v[k, j]
-                arena_v[start + place, new] = middle[k - first]
+                arena_row[start + place] = arena_row[keep[place]]
+            for j in range(r):
+                for place in range(size):
+                    k = keep[place]
+                    arena_v[j, start + place] = middle[k - first] if j == new else arena_v[j, k]
             begin[child] = start
             count[child] = size
             put(frontier, child, highest, on_pile)
         free(chunks, arena_row, first, m)
         release(frontier, frame)
+
+
+@inner()
+def _longest_edge(generator, score):
+    """The longest edge; squared lengths go to score[j, i], i < j, and score[i, j] becomes zero."""
+    r = generator.shape[0]
+    longest = 0.0
+    split_i, split_j = np.int64(0), np.int64(1)
+    for i in range(r):
+        for j in range(i + 1, r):
+            score[i, j] = 0.0
+            gap = 0.0
+            for c in range(r):
+                gap += (generator[i, c] - generator[j, c]) ** 2
+            score[j, i] = gap
+            if gap > longest:
+                longest = gap
+                split_i, split_j = i, j
+    return split_i, split_j
+
+
+@inner()
+def _best_edge(score, t, split_i, split_j):
+    """Of the edges that are not short, the one along which most is lost near sum t_j r_j."""
+    r = score.shape[0]
+    longest = score[split_j, split_i]
+    total = 0.0
+    for j in range(r):
+        total += t[j]
+    best_score = 0.0
+    for i in range(r):
+        for j in range(i + 1, r):
+            merit = score[i, j] * (min(t[i], t[j]) + 0.02 * total)
+            if score[j, i] >= 0.09 * longest and merit > best_score:
+                best_score = merit
+                split_i, split_j = i, j
+    return split_i, split_j

@@ -90,7 +90,7 @@ def _open_root(root, negligible, slot, top, rows, alpha, total, frames, arena_ro
         if positive and negative:
             arena_row[start] = row
             for j in range(r):
-                arena_v[start, j] = value[j]
+                arena_v[j, start] = value[j]
             start += 1
         elif positive:
             for j in range(r):
@@ -142,15 +142,15 @@ def _give_rows(
         negative = middle[k - first] < 0.0
         for j in range(r):
             if j != new:
-                positive |= arena_v[k, j] > 0.0
-                negative |= arena_v[k, j] < 0.0
+                positive |= arena_v[j, k] > 0.0
+                negative |= arena_v[j, k] < 0.0
         if positive and negative:
             keep[size] = k
             size += 1
         elif positive:
             coefficient = alpha[arena_row[k]]
             for j in range(r):
-                value = middle[k - first] if j == new else arena_v[k, j]
+                value = middle[k - first] if j == new else arena_v[j, k]
                 add(uncut[child], carry, j, coefficient * value)
     for j in range(r):
         uncut[child, j] += carry[j]
@@ -159,8 +159,8 @@ def _give_rows(
         k = keep[place]
         arena_row[start + place] = arena_row[k]
         for j in range(r):
-            arena_v[start + place, j] = arena_v[k, j]
-        arena_v[start + place, new] = middle[k - first]
+            arena_v[j, start + place] = arena_v[j, k]
+        arena_v[new, start + place] = middle[k - first]
     begin[child] = start
     count[child] = size
 
@@ -264,11 +264,11 @@ def sweep_fan(
                 if coefficient > 0.0:
                     n_chords += 1
                     for j in range(r):
-                        if arena_v[k, j] > 0.0:
-                            base[j] += coefficient * arena_v[k, j]
+                        if arena_v[j, k] > 0.0:
+                            base[j] += coefficient * arena_v[j, k]
                 else:
                     for j in range(r):
-                        q[n_q, j] = -coefficient * arena_v[k, j]
+                        q[n_q, j] = -coefficient * arena_v[j, k]
                     n_q += 1
             concave_maximum(
                 base, q, n_q, threshold * (1.0 - 1e-9) - delta,
@@ -288,7 +288,7 @@ def sweep_fan(
             for k in range(first, last):
                 along = 0.0
                 for j in range(r):
-                    along += t[j] * arena_v[k, j]
+                    along += t[j] * arena_v[j, k]
                 if along > 0.0:
                     value += sigma * alpha[arena_row[k]] * along
             if value > floats[BEST] or value > level:
@@ -326,7 +326,7 @@ def sweep_fan(
         )  # fmt: skip
         be = 1.0 - al
         for k in range(first, last):
-            a, b = arena_v[k, split_i], arena_v[k, split_j]
+            a, b = arena_v[split_i, k], arena_v[split_j, k]
             value = al * a + be * b
             if abs(value) <= 16.0 * U * max(abs(a), abs(b)):
                 value = 0.0
@@ -379,7 +379,7 @@ def _crossing_split(
             for j in range(i + 1, r):
                 score = 0.0
                 for k in range(first, end):
-                    a, b = arena_v[k, i], arena_v[k, j]
+                    a, b = arena_v[i, k], arena_v[j, k]
                     if a * b < 0.0:
                         size = sigma * alpha[arena_row[k]]
                         if size > 0.0 or turn == 1 or row_by_row:
@@ -394,13 +394,13 @@ def _crossing_split(
         for k in range(first, last):
             for i in range(r):
                 for j in range(i + 1, r):
-                    if min(arena_v[k, i], arena_v[k, j]) < 0.0 < max(arena_v[k, i], arena_v[k, j]):
-                        a, b = abs(arena_v[k, i]), abs(arena_v[k, j])
+                    if min(arena_v[i, k], arena_v[j, k]) < 0.0 < max(arena_v[i, k], arena_v[j, k]):
+                        a, b = abs(arena_v[i, k]), abs(arena_v[j, k])
                         return i, j, b / (a + b)
     chords_only = turn == 0 and not row_by_row
     n_crossings = 0
     for k in range(first, end):
-        a, b = arena_v[k, split_i], arena_v[k, split_j]
+        a, b = arena_v[split_i, k], arena_v[split_j, k]
         size = sigma * alpha[arena_row[k]]
         if a * b < 0.0 and (size > 0.0 or not chords_only) and n_crossings < crossings.shape[0]:
             crossing = abs(b) / (abs(a) + abs(b))

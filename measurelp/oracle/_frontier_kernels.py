@@ -10,7 +10,7 @@ depth of a path.
 
 from __future__ import annotations
 
-from numba import njit
+from measurelp._jit_kernels import inner
 
 # Slots of ``counts``.
 N_HEAP, N_PILE, N_FREE, CLOCK = 0, 1, 2, 3
@@ -25,7 +25,7 @@ NODES, WORK, N_PEAKS, MAX_DEPTH, NEXT_ROOT, END_ROOT = 0, 1, 2, 3, 4, 5
 BEST, UPPER = 0, 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def put(frontier, slot, bound, on_pile):
     """Let a slot wait: on the pile, or in the heap."""
     key, age, heap, pile, _free, counts = frontier
@@ -48,7 +48,7 @@ def put(frontier, slot, bound, on_pile):
     heap[at] = slot
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def peek(frontier):
     """The slot that comes next; -1 when none waits."""
     _key, _age, heap, pile, _free, counts = frontier
@@ -59,7 +59,7 @@ def peek(frontier):
     return -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def take(frontier):
     """Remove the slot that comes next, which is neither waiting nor free afterwards."""
     key, age, heap, pile, _free, counts = frontier
@@ -89,7 +89,7 @@ def take(frontier):
     return first
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def reserve(frontier):
     """A free slot."""
     free, counts = frontier[4], frontier[5]
@@ -97,7 +97,7 @@ def reserve(frontier):
     return free[counts[N_FREE]]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def release(frontier, slot):
     """Give a slot back."""
     free, counts = frontier[4], frontier[5]
@@ -105,7 +105,7 @@ def release(frontier, slot):
     counts[N_FREE] += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def record(peaks, peak_values, ints, w, value, better):
     """Keep a point with its signed value; when there is no room, only if it is the best so far."""
     slot = ints[N_PEAKS]

@@ -11,7 +11,8 @@ nothing here needs to be exact for a bound to be right; accuracy only makes it t
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from measurelp._jit_kernels import entry, inner
 
 # What min_norm_point answers.
 LEAST = 0  # converged: the point is the least one up to rounding
@@ -19,7 +20,7 @@ BELOW = 1  # stopped early: |y| <= stop_below
 ABOVE = 2  # stopped early: every point of Y is longer than stop_above
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _solve_symmetric(matrix, right, size):
     """Gaussian elimination with partial pivoting, in place; False when singular."""
     for column in range(size):
@@ -53,7 +54,7 @@ def _solve_symmetric(matrix, right, size):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def workspace(r, n_tag):
     """The arrays that ``min_norm_point`` works in, for problems of r coordinates."""
     capacity = r + 3
@@ -64,7 +65,7 @@ def workspace(r, n_tag):
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def settle(points, tags, is_ray, share, trial, gram, size):
     """Move to the least point of the corral's affine hull, dropping what would turn negative.
 
@@ -116,7 +117,33 @@ def settle(points, tags, is_ray, share, trial, gram, size):
             return size
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner(fastmath={"reassoc", "nsz"})
+def extreme_point(base, base_tag, q, q_tag, n_q, direction, active, p, p_tag):
+    """p = base - the sum of the q_l with <q_l, direction> > 0, and p_tag likewise.
+
+    Sums may be taken in any order: every rounding analysis of what they enter counts terms only.
+    """
+    for row in range(n_q):
+        active[row] = 0.0
+    for c in range(base.shape[0]):
+        factor = direction[c]
+        for row in range(n_q):
+            active[row] += factor * q[row, c]
+    for row in range(n_q):
+        active[row] = 1.0 if active[row] > 0.0 else 0.0
+    for c in range(base.shape[0]):
+        total = 0.0
+        for row in range(n_q):
+            total += active[row] * q[row, c]
+        p[c] = base[c] - total
+    for c in range(base_tag.shape[0]):
+        total = 0.0
+        for row in range(n_q):
+            total += active[row] * q_tag[row, c]
+        p_tag[c] = base_tag[c] - total
+
+
+@entry()
 def min_norm_point(
     base, base_tag, rays, n_rays, q, q_tag, n_q, start, stop_below, stop_above, y, tag,
     space=None,
@@ -125,7 +152,8 @@ def min_norm_point(
 
     ``base_tag`` and ``q_tag`` are carried along: if y = base - sum theta_l q_l + rays, then
     tag = base_tag - sum theta_l q_tag_l (rays carry nothing).  ``space`` is what
-    ``workspace`` made, for callers that ask often.  Returns a status, a lower bound of |Y| (-inf
+    ``workspace`` made, for callers that ask often; they had better store q and q_tag by columns.
+    Returns a status, a lower bound of |Y| (-inf
     where none was found) and the sum of the multipliers mu_j of y.
     Complexity: a pass over q and the rays for each of the few steps.
     """
@@ -138,19 +166,8 @@ def min_norm_point(
         points, tags, is_ray, share, trial, gram, p, p_tag = space
 
     # First vertex: the extreme one in the direction of ``start``.
-    for c in range(r):
-        points[0, c] = base[c]
-    for c in range(n_tag):
-        tags[0, c] = base_tag[c]
-    for row in range(n_q):
-        inner = 0.0
-        for c in range(r):
-            inner += q[row, c] * start[c]
-        if inner > 0.0:
-            for c in range(r):
-                points[0, c] -= q[row, c]
-            for c in range(n_tag):
-                tags[0, c] -= q_tag[row, c]
+    active = np.empty(n_q)
+    extreme_point(base, base_tag, q, q_tag, n_q, start, active, points[0], tags[0])
     share[0] = 1.0
     is_ray[0] = 0
     size = 1
@@ -171,19 +188,7 @@ def min_norm_point(
         if length <= stop_below:
             return BELOW, lower, ray_total
         # Linear minimisation over Y in the direction y.
-        for c in range(r):
-            p[c] = base[c]
-        for c in range(n_tag):
-            p_tag[c] = base_tag[c]
-        for row in range(n_q):
-            inner = 0.0
-            for c in range(r):
-                inner += q[row, c] * y[c]
-            if inner > 0.0:
-                for c in range(r):
-                    p[c] -= q[row, c]
-                for c in range(n_tag):
-                    p_tag[c] -= q_tag[row, c]
+        extreme_point(base, base_tag, q, q_tag, n_q, y, active, p, p_tag)
         inner = 0.0
         distance2 = 0.0
         for c in range(r):
@@ -257,7 +262,7 @@ def min_norm_point(
     return LEAST, lower, ray_total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def dual_value(rows, alpha, w):
     """eta(w) = sum_i alpha_i <x_i, w>_+ at one point."""
     total = 0.0
@@ -270,7 +275,7 @@ def dual_value(rows, alpha, w):
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def cell_suprema(packed, rays, ray_error, jumps, offset, total, rows, alpha, floor, points, values):
     """The suprema of +-eta over each cell and its opposite, by projection.
 
@@ -292,7 +297,7 @@ def cell_suprema(packed, rays, ray_error, jumps, offset, total, rows, alpha, flo
     no_tag = np.empty(0)
     no_q = np.empty((0, r))
     no_tags = np.empty((0, 0))
-    space = workspace(r, 0)
+    space = workspace(r, no_tag.shape[0])
     upper = 0.0
     for k in range(packed.shape[0]):
         for c in range(r):

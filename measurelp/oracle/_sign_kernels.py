@@ -37,8 +37,9 @@ The cosine is rounded down, and the sine comes from (1 - c)(1 + c), which loses 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from measurelp._jit_kernels import entry, inner
+from measurelp.oracle._cap_kernels import U, tops_over_cap, tops_over_cone
 from measurelp.oracle._frontier_kernels import (
     BEST,
     DONE,
@@ -59,21 +60,17 @@ from measurelp.oracle._frontier_kernels import (
 )
 from measurelp.oracle._kernels import min_norm_point, workspace
 
-U = 2.0**-53
-
 _NODE_WORK = 50  # what a node costs beside its rows, in rows
 _ROW_WORK = 4  # and what a row costs, in rows of a cone
 _SHARES = 32  # the newest walls of a path, which are used for the ends of intervals
 _TURNS = 8  # bounds and tightenings of one node
 _SWEEPS = 3  # over all multipliers, before the exact inner solver
-_CONE_SWEEPS = 2  # for each end of an interval
-_STEP = 1.3  # of the least point along a coordinate there; a little more goes faster
 _CLOSE = 1.02  # bounds up to this multiple of the threshold are refined by the exact solver
 _FAR = 1.3  # and proofs that the least norm is above this multiple end it
 _GAIN = 0.85  # tightening goes on while the chords' constants shrink by this factor
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def value_of(rows, convex, w):
     """F at one point."""
     total = 0.0
@@ -89,7 +86,7 @@ def value_of(rows, convex, w):
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def push_root(sizes, reach, frames, frontier):
     """Let the whole sphere wait."""
     state, wall, lo, hi, bound, theta, rho, depth = frames
@@ -103,10 +100,10 @@ def push_root(sizes, reach, frames, frontier):
         rho[slot, row] = 0.0
     bound[slot] = reach
     depth[slot] = 0
-    put(frontier, slot, reach, False)
+    put(frontier, slot, reach, frontier[5][N_PILE] > 0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def sweep(
     rows, convex, rays, sizes, reach, frames, frontier, most_open, ints, floats, level,
     tolerance, node_limit, work_limit, peaks, peak_values,
@@ -134,20 +131,26 @@ def sweep(
     y = np.empty(r)
     exact = np.empty(r)
     e = np.empty(r)
-    v = np.empty(r)
-    z = np.empty(r)
-    original = np.empty(r)
+    v = np.empty((r, 2 * n))
+    z = np.empty((r, 2 * n))
     walls = np.empty(n, np.int64)
     curved = np.empty(n, np.int64)
     signed = np.empty((n, r))
-    q = np.empty((n, r))
+    q = np.empty((r, n)).T
     no_tag = np.empty(0)
-    no_tags = np.empty((n, 0))
+    no_tags = np.empty((0, n)).T
     # First guesses of the multipliers of walls, for both ends of each row.
-    shares = np.zeros((n, 2, _SHARES))
+    shares = np.zeros((_SHARES, 2, n))
+    share = np.empty((_SHARES, 2 * n))
+    lengths = np.empty(2 * n)
+    lost = np.empty(2 * n)
+    along = np.empty(2 * n)
+    square = np.empty(2 * n)
+    tops = np.empty(2 * n)
+    entries = np.empty(n, np.int64)
     newest = np.empty((_SHARES, r))
     newest_squares = np.empty(_SHARES)
-    space = workspace(r, 0)
+    space = workspace(r, no_tag.shape[0])
     treated = 0
     work = 0
     while True:
@@ -181,7 +184,7 @@ def sweep(
             work += _ROW_WORK * n
             const = 0.0
             n_chords = 0
-            n_q = 0
+            n_q = np.int64(0)
             n_rays = depth[f]
             for c in range(r):
                 base[c] = 0.0
@@ -310,34 +313,48 @@ def sweep(
             # Caps alone first: they cost little, and while they gain, walls can wait.
             gains = False
             for uses_walls in range(2 if n_rays > 0 else 1):
+                count = np.int64(0)
+                for row in range(n):
+                    entries[count] = row
+                    wanted = state[f, row] == 0 and uses_walls <= convex[row]
+                    count += wanted and lo[f, row] < 0.0 and hi[f, row] > 0.0
+                for c in range(r):
+                    for i in range(count):
+                        v[c, i] = rows[entries[i], c]
+                        v[c, count + i] = -rows[entries[i], c]
+                if uses_walls == 0:
+                    lost[: 2 * count] = 0.0
+                    tops_over_cap(v, lost, 2 * count, e, cosine, sine, along, square, tops)
+                else:
+                    used = min(n_rays, _SHARES)
+                    for i in range(count):
+                        lengths[i] = sizes[entries[i]]
+                        lengths[count + i] = sizes[entries[i]]
+                    for k in range(used):
+                        for i in range(count):
+                            share[k, i] = shares[k, 0, entries[i]]
+                            share[k, count + i] = shares[k, 1, entries[i]]
+                    tops_over_cone(
+                        v, lengths, 2 * count, newest, newest_squares, used, e, cosine, sine,
+                        share, z, lost, along, square, tops,
+                    )  # fmt: skip
+                    for k in range(used):
+                        for i in range(count):
+                            shares[k, 0, entries[i]] = share[k, i]
+                            shares[k, 1, entries[i]] = share[k, count + i]
+                for i in range(count):
+                    row = entries[i]
+                    if tops[i] < hi[f, row]:
+                        hi[f, row] = tops[i]
+                    if -tops[count + i] > lo[f, row]:
+                        lo[f, row] = -tops[count + i]
+                    finished |= lo[f, row] > hi[f, row]
                 remaining = 0.0
                 n_free = 0
                 for row in range(n):
                     if state[f, row] != 0:
                         continue
                     low, high = lo[f, row], hi[f, row]
-                    if low < 0.0 and high > 0.0 and uses_walls <= convex[row]:
-                        for side in range(2):
-                            flip = 1.0 if side == 0 else -1.0
-                            for c in range(r):
-                                v[c] = flip * rows[row, c]
-                            if uses_walls == 0:
-                                top = _highest(v, 0.0, e, cosine, sine)
-                            else:
-                                for c in range(r):
-                                    original[c] = v[c]
-                                top = _highest_in_cone(
-                                    original, v, sizes[row], newest, newest_squares,
-                                    min(n_rays, _SHARES), e, cosine, sine, z, shares[row, side],
-                                )  # fmt: skip
-                            if side == 0 and top < high:
-                                high = top
-                            elif side == 1 and -top > low:
-                                low = -top
-                        lo[f, row], hi[f, row] = low, high
-                        if low > high:
-                            finished = True
-                            break
                     if low >= 0.0:
                         state[f, row] = 1
                     elif high <= 0.0:
@@ -353,10 +370,10 @@ def sweep(
         if finished:
             release(frontier, f)
             continue
-        has_chords = False
+        n_free = 0
         for row in range(n):
-            if convex[row] == 1 and state[f, row] == 0:
-                has_chords = True
+            n_free += convex[row] == 1 and state[f, row] == 0
+        has_chords = n_free > 0
         if not has_chords and n_chords > 0:
             put(frontier, f, bound[f], on_pile)
             continue  # a leaf by tightening: it is bounded when it is taken again
@@ -381,7 +398,7 @@ def sweep(
         bound[g] = bound[f]
         depth[f] += 1
         depth[g] = depth[f]
-        shares[:, :, (depth[f] - 1) % _SHARES] = 0.0
+        shares[(depth[f] - 1) % _SHARES] = 0.0
         first = 1 if inner > 0.0 else -1
         state[g, split] = first
         state[f, split] = -first
@@ -396,7 +413,7 @@ def sweep(
         put(frontier, g, bound[g], on_pile)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _norm(y):
     total = 0.0
     for c in range(y.shape[0]):
@@ -404,7 +421,7 @@ def _norm(y):
     return np.sqrt(total)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _assemble(base, rows, rays, state, curved, n_q, walls, n_rays, theta, rho, y):
     """y = base - sum theta a + sum rho (+-ray), afresh."""
     r = base.shape[0]
@@ -423,80 +440,7 @@ def _assemble(base, rows, rays, state, curved, n_q, walls, n_rays, theta, rho, y
                 y[c] += factor * rays[walls[k], c]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _highest(v, lost, e, cosine, sine):
-    """A proved bound of <v, w> over the cap {|w| = 1, <e, w> >= cosine}; v is off by ``lost``."""
-    r = v.shape[0]
-    along = 0.0
-    square = 0.0
-    for c in range(r):
-        along += v[c] * e[c]
-        square += v[c] * v[c]
-    size = np.sqrt(square)
-    slack = 8.0 * U * (r + 8.0) * size
-    if along + slack >= cosine * size - slack:
-        return size + slack + lost
-    across = np.sqrt(max(square - along * along, 0.0) + 8.0 * U * (r + 8.0) * square)
-    return along * cosine + across * sine + slack + lost
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _highest_in_cone(original, v, size, rays, squares, n_rays, e, cosine, sine, z, shares):
-    """The same over the part of the cap where <ray, w> >= 0 for all rays; ``v`` is overwritten.
-
-    Minimises |v + mu e + sum rho ray| - mu cosine over mu, rho >= 0 by coordinates, from the
-    rho in ``shares`` (any will do) that an earlier node left; for given rho the best mu is what
-    ``_highest`` has in closed form.
-    """
-    r = v.shape[0]
-    for k in range(n_rays):
-        if shares[k] > 0.0:
-            for c in range(r):
-                v[c] += shares[k] * rays[k, c]
-        else:
-            shares[k] = 0.0
-    for _ in range(_CONE_SWEEPS):
-        along = 0.0
-        square = 0.0
-        for c in range(r):
-            along += v[c] * e[c]
-            square += v[c] * v[c]
-        mu = 0.0
-        if sine > 0.0 and along < cosine * np.sqrt(square):
-            mu = np.sqrt(max(square - along * along, 0.0)) * cosine / sine - along
-        for c in range(r):
-            z[c] = v[c] + mu * e[c]
-        changed = False
-        for k in range(n_rays):
-            inner = 0.0
-            for c in range(r):
-                inner += rays[k, c] * z[c]
-            old = shares[k]
-            if inner < 0.0 or old > 0.0:
-                new = max(0.0, old - _STEP * inner / squares[k])
-                if new != old:
-                    changed = True
-                    shares[k] = new
-                    for c in range(r):
-                        z[c] += (new - old) * rays[k, c]
-                        v[c] += (new - old) * rays[k, c]
-        if not changed:
-            break
-    # Afresh, so that only one rounding a term is left to charge.
-    added = 0.0
-    for c in range(r):
-        v[c] = original[c]
-    for k in range(n_rays):
-        if shares[k] > 0.0:
-            added += shares[k]
-            for c in range(r):
-                v[c] += shares[k] * rays[k, c]
-    if not added > 0.0:
-        return np.inf
-    return _highest(v, 4.0 * U * (n_rays + 8.0) * (size + added), e, cosine, sine)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _branching_row(rows, convex, state, lo, hi, e, has_chords, sizes):
     """The free row whose chord is farthest above it, at e and at all; without, the nearest kink."""
     best = -1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from numba import njit
+import numpy as np
+
+from measurelp._jit_kernels import inner
 
 MAX_CROSSINGS = 32  # an edge that more rows cross is halved
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def best_split(generator, sizes, arena_v, first, last, t, longest_edge, crossings, weights, score):
     """The edge (i, j) to split and the share of r_i in the new generator.
 
@@ -17,7 +19,7 @@ def best_split(generator, sizes, arena_v, first, last, t, longest_edge, crossing
     """
     r = generator.shape[0]
     longest = 0.0
-    split_i, split_j = 0, 1
+    split_i, split_j = np.int64(0), np.int64(1)
     for i in range(r):
         for j in range(i + 1, r):
             score[i, j] = 0.0
@@ -34,9 +36,9 @@ def best_split(generator, sizes, arena_v, first, last, t, longest_edge, crossing
             if not size > 0.0:
                 continue
             for i in range(r):
-                a = arena_v[k, i]
+                a = arena_v[i, k]
                 for j in range(i + 1, r):
-                    b = arena_v[k, j]
+                    b = arena_v[j, k]
                     if a * b < 0.0:
                         score[i, j] += size * abs(a) * abs(b) / (abs(a) + abs(b))
         total = 0.0
@@ -51,7 +53,7 @@ def best_split(generator, sizes, arena_v, first, last, t, longest_edge, crossing
                     split_i, split_j = i, j
     n_crossings = 0
     for k in range(first, last):
-        a, b = arena_v[k, split_i], arena_v[k, split_j]
+        a, b = arena_v[split_i, k], arena_v[split_j, k]
         size = sizes[k - first]
         if a * b < 0.0 and size > 0.0:
             if n_crossings == crossings.shape[0]:

@@ -48,7 +48,7 @@ def relaxation(
 ):  # fmt: skip
     """Fill ``majorant`` B (r, c) and ``error`` e (r,), valid where |F(w)| > threshold |w|.
 
-    ``weights`` (n, c) are the A_l and ``sizes`` their lengths; the last column of ``arena_v`` is
+    ``weights`` (n, c) are the A_l and ``sizes`` their lengths; the last row of ``arena_v`` is
     theta, which is improved in place.  ``loss`` receives, for each cut row, what the relaxation
     may lose for each unit of its kink.
     """
@@ -76,10 +76,10 @@ def relaxation(
         off[k - first] = perp
         above, below = 0.0, 0.0
         for j in range(r):
-            above = max(above, arena_v[k, j])
-            below = max(below, -arena_v[k, j])
+            above = max(above, arena_v[j, k])
+            below = max(below, -arena_v[j, k])
         for j in range(r):
-            v = arena_v[k, j]
+            v = arena_v[j, k]
             positive, negative = max(v, 0.0), max(-v, 0.0)
             gap = 0.5 * (positive if above <= below else negative)
             middle = gap if above <= below else positive - gap
@@ -123,15 +123,15 @@ def relaxation(
             if excess > 0.0:
                 above, below = 0.0, 0.0
                 for j in range(r):
-                    above = max(above, arena_v[k, j])
-                    below = max(below, -arena_v[k, j])
+                    above = max(above, arena_v[j, k])
+                    below = max(below, -arena_v[j, k])
                 for j in range(r):
-                    v = arena_v[k, j] if above <= below else -arena_v[k, j]
+                    v = arena_v[j, k] if above <= below else -arena_v[j, k]
                     error[j] += excess * max(v, 0.0)
         else:
-            theta = arena_v[k, r]
+            theta = arena_v[r, k]
             for j in range(r):
-                v = arena_v[k, j]
+                v = arena_v[j, k]
                 for q in range(c):
                     majorant[j, q] += weights[row, q] * (theta * v)
                 if excess > 0.0:
@@ -152,7 +152,7 @@ def _improve_thetas(rows, normal, height, arena_row, arena_v, first, last, inner
     for k in range(first, last):
         if inner[k - first] < 0.0:
             for i in range(r):
-                y[i] += arena_v[k, r] * inner[k - first] * rows[arena_row[k], i]
+                y[i] += arena_v[r, k] * inner[k - first] * rows[arena_row[k], i]
     for _ in range(_SWEEPS):
         for j in range(r):
             along, square = 0.0, 0.0
@@ -172,10 +172,10 @@ def _improve_thetas(rows, normal, height, arena_row, arena_v, first, last, inner
             for i in range(r):
                 along += rows[arena_row[k], i] * y[i]
                 square += rows[arena_row[k], i] ** 2
-            new = arena_v[k, r] + along / (size * square)
-            new = min(max(new, 0.0), 1.0) if np.isfinite(new) else arena_v[k, r]
-            change = (arena_v[k, r] - new) * size
-            arena_v[k, r] = new
+            new = arena_v[r, k] + along / (size * square)
+            new = min(max(new, 0.0), 1.0) if np.isfinite(new) else arena_v[r, k]
+            change = (arena_v[r, k] - new) * size
+            arena_v[r, k] = new
             for i in range(r):
                 y[i] += change * rows[arena_row[k], i]
 

@@ -109,8 +109,8 @@ def _open_orthant(orthant, slot, top, rows, weights, linear, frames, arena_row, 
         if positive and negative:
             arena_row[start] = row
             for j in range(r):
-                arena_v[start, j] = signs[j] * rows[row, j]
-            arena_v[start, r] = 0.5
+                arena_v[j, start] = signs[j] * rows[row, j]
+            arena_v[r, start] = 0.5
             start += 1
         elif positive:
             for j in range(r):
@@ -282,7 +282,7 @@ def sweep(
         )  # fmt: skip
         be = 1.0 - al
         for k in range(first, last):
-            a, b = arena_v[k, split_i], arena_v[k, split_j]
+            a, b = arena_v[split_i, k], arena_v[split_j, k]
             value = al * a + be * b
             if abs(value) <= 16.0 * U * max(abs(a), abs(b)):
                 value = 0.0
@@ -321,14 +321,14 @@ def sweep(
                 negative = middle[k - first] < 0.0
                 for j in range(r):
                     if j != new:
-                        positive |= arena_v[k, j] > 0.0
-                        negative |= arena_v[k, j] < 0.0
+                        positive |= arena_v[j, k] > 0.0
+                        negative |= arena_v[j, k] < 0.0
                 if positive and negative:
                     keep[size] = k
                     size += 1
                 elif positive:
                     for j in range(r):
-                        value = middle[k - first] if j == new else arena_v[k, j]
+                        value = middle[k - first] if j == new else arena_v[j, k]
                         for q in range(c):
                             add(uncut[child, j], carry[j], q, weights[arena_row[k], q] * value)
             for j in range(r):
@@ -339,8 +339,8 @@ def sweep(
                 k = keep[place]
                 arena_row[start + place] = arena_row[k]
                 for j in range(r + 1):
-                    arena_v[start + place, j] = arena_v[k, j]
-                arena_v[start + place, new] = middle[k - first]
+                    arena_v[j, start + place] = arena_v[j, k]
+                arena_v[new, start + place] = middle[k - first]
             begin[child] = start
             count[child] = size
             put(frontier, child, proved, on_pile)
@@ -387,7 +387,7 @@ def _value_in_cone(t, generator, weights, uncut, arena_row, arena_v, first, last
     for k in range(first, last):
         inner = 0.0
         for j in range(r):
-            inner += t[j] * arena_v[k, j]
+            inner += t[j] * arena_v[j, k]
         if inner > 0.0:
             for q in range(c):
                 f[q] += weights[arena_row[k], q] * inner

@@ -93,9 +93,12 @@ def _climbed_in_turn(
 
 def _scaled(
     rows: NDArray[np.float64], alpha: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rows times |alpha|, transposed, and the signs of alpha."""
-    return np.ascontiguousarray((rows * np.abs(alpha)[:, None]).T), np.sign(alpha)
+) -> tuple[NDArray[np.float64], int]:
+    """Rows times |alpha|, transposed, those of positive alpha first, and how many these are."""
+    positive = alpha > 0.0
+    order = np.concatenate([np.flatnonzero(positive), np.flatnonzero(~positive)])
+    scaled = rows[order] * np.abs(alpha[order])[:, None]
+    return np.ascontiguousarray(scaled.T), int(np.count_nonzero(positive))
 
 
 def _climbed_with_bias(

@@ -10,11 +10,11 @@ from measurelp.oracle.base import (
     Budget,
     DualFunction,
     OracleReport,
-    Slice,
     in_units_of_alpha,
 )
 from measurelp.oracle.cone_tree import MAX_RANK, ConeTree
-from measurelp.oracle.tree_search import Goal, maximise_by_trees
+from measurelp.oracle.row_store import RowStore
+from measurelp.oracle.tree_search import Goal, Points, maximise_by_trees
 from measurelp.oracle.vector_cones import VectorConeTree
 from measurelp.oracle.workers import checked_jobs
 
@@ -68,24 +68,21 @@ class ConeOracle:
 class _ConeTree(ConeTree):
     """Half the orthants: one sweep treats eta and -eta on a cone and its opposite."""
 
-    def _open(self, part: Slice) -> tuple[int, int]:
-        rows, alpha = part.rows, part.alpha
-        r = rows.shape[1]
-        self.reach = float(np.abs(alpha) @ np.max(np.abs(rows), axis=1, initial=0.0))
-        self.total = np.array([float(np.sum(alpha * rows[:, c])) for c in range(r)])
+    def _open(self, store: RowStore) -> tuple[int, int]:
+        r = store.rows.shape[1]
+        self.reach = float(np.abs(store.rows).max(axis=1).sum())
+        self.total = np.array([float(np.sum(store.signs * column)) for column in store.columns])
         self.frames = (
             np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64),
-            np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros((0, r, r)), np.zeros((0, r, r)),
-            np.zeros((0, r)), np.zeros((0, r)), np.zeros((0, 4, r)),
+            np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros((0, r, r)),
+            np.zeros((0, r, r)), np.zeros((0, r)), np.zeros((0, r)), np.zeros((0, 4, r)),
         )  # fmt: skip
         return 1 << (r - 1), r
 
-    def _sweep(
-        self, part: Slice, goal: Goal, nodes: int, work: int, peaks: NDArray[np.float64],
-        peak_values: NDArray[np.float64],
-    ) -> int:  # fmt: skip
-        return kernels.sweep(
-            part.rows, part.alpha, self.total, self.reach, self.top, self.frames, self.arena_row,
+    def _sweep(self, store: RowStore, goal: Goal, nodes: int, work: int, peaks: Points) -> int:
+        top = float(np.nextafter(store.scaled(self.top), np.inf))
+        return int(kernels.sweep(
+            store.columns, store.n_plus, self.total, self.reach, top, self.frames, self.arena_row,
             self.arena_v, self.chunks, self.frontier, self.most_live, self.most_open, self.ints,
-            self.floats, goal.level, goal.tolerance, nodes, work, peaks, peak_values,
-        )  # fmt: skip
+            self.floats, goal.level, goal.tolerance, nodes, work, *peaks,
+        ))  # fmt: skip

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from measurelp.errors import InvalidProblem
 from measurelp.oracle import _fan_kernels as kernels
-from measurelp.oracle.base import Budget, DualFunction, OracleReport, Slice, in_units_of_alpha
+from measurelp.oracle.base import Budget, DualFunction, OracleReport, in_units_of_alpha
 from measurelp.oracle.cone_tree import ConeTree
-from measurelp.oracle.tree_search import Goal, maximise_by_trees
+from measurelp.oracle.row_store import PlainRows
+from measurelp.oracle.tree_search import Goal, Points, maximise_by_trees
 from measurelp.oracle.workers import checked_jobs
 from measurelp.problem import Ball
 
@@ -68,12 +69,14 @@ class FanOracle:
 class FanTree(ConeTree):
     """Cones of a ball's fan over one slice."""
 
+    rows_type = PlainRows
+
     def __init__(self, ball: Ball, index: int, bound: float) -> None:
         super().__init__(index, bound)
         self.ball = ball
         self.roots = np.zeros((0, 0, 0))
 
-    def _open(self, part: Slice) -> tuple[int, int]:
+    def _open(self, part: PlainRows) -> tuple[int, int]:
         rows, alpha = part.rows, part.alpha
         r = rows.shape[1]
         self.frames = (
@@ -87,18 +90,9 @@ class FanTree(ConeTree):
         self.roots = self.ball.fan.cones(r)
         return len(self.roots), r
 
-    def _sweep(
-        self,
-        part: Slice,
-        goal: Goal,
-        nodes: int,
-        work: int,
-        peaks: NDArray[np.float64],
-        peak_values: NDArray[np.float64],
-    ) -> int:
+    def _sweep(self, part: PlainRows, goal: Goal, nodes: int, work: int, peaks: Points) -> int:
         return int(kernels.sweep_fan(
             part.rows, part.alpha, self.total, self.reach, self.top, self.roots, self.frames,
             self.arena_row, self.arena_v, self.chunks, self.frontier, self.most_live,
-            self.most_open, self.ints, self.floats, goal.level, goal.tolerance, nodes, work, peaks,
-            peak_values,
+            self.most_open, self.ints, self.floats, goal.level, goal.tolerance, nodes, work, *peaks,
         ))  # fmt: skip

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.oracle import _vector_kernels as kernels
-from measurelp.oracle.base import ROUNDOFF, Slice, row_sizes
+from measurelp.oracle.base import ROUNDOFF, row_sizes
 from measurelp.oracle.cone_tree import ConeTree
-from measurelp.oracle.tree_search import Goal
+from measurelp.oracle.row_store import PlainRows
+from measurelp.oracle.tree_search import Goal, Points
 
 Matrix = NDArray[np.float64]
 _PARALLEL = 8.0 * ROUNDOFF  # relative distance of a row from a line up to which it joins it
@@ -21,7 +22,9 @@ class VectorConeTree(ConeTree):
     a linear function plus one term a line.  What that loses is charged.
     """
 
-    def _open(self, part: Slice) -> tuple[int, int]:
+    rows_type = PlainRows
+
+    def _open(self, part: PlainRows) -> tuple[int, int]:
         n, r = part.rows.shape
         c = part.alpha.shape[1]
         self.lines, self.weights, self.linear, lost = merged_lines(part.rows, part.alpha)
@@ -37,15 +40,12 @@ class VectorConeTree(ConeTree):
         )  # fmt: skip
         return 1 << r, r + 1
 
-    def _sweep(
-        self, part: Slice, goal: Goal, nodes: int, work: int, peaks: Matrix, peak_values: Matrix
-    ) -> int:
-        return kernels.sweep(
+    def _sweep(self, part: PlainRows, goal: Goal, nodes: int, work: int, peaks: Points) -> int:
+        return int(kernels.sweep(
             self.lines, self.weights, self.sizes, self.linear, self.reach, self.top, self.frames,
             self.arena_row, self.arena_v, self.chunks, self.frontier, self.most_live,
-            self.most_open, self.ints, self.floats, goal.level, goal.tolerance, nodes, work, peaks,
-            peak_values,
-        )  # fmt: skip
+            self.most_open, self.ints, self.floats, goal.level, goal.tolerance, nodes, work, *peaks,
+        ))  # fmt: skip
 
     def _slack(self) -> float:
         return super()._slack() + self.lost

@@ -6,8 +6,8 @@ See ``_sliding_kernels``.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from measurelp._jit_kernels import entry, inner
 from measurelp.solving._sliding_state import COUNT
 from measurelp.solving._wall_kernels import length_of
 
@@ -15,7 +15,7 @@ _REORDERED = {"reassoc", "contract", "nsz"}  # sums in any order; nan and inf ke
 _BLOCK = 512  # rows
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def truncate(state, work, k):
     """Exact line search of neuron k against its own first kinks, the others moving by the model.
 
@@ -56,7 +56,7 @@ def truncate(state, work, k):
         work.lengths[k] = min(1.0, max(1.0 + jumps / slope, 1e-12))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def walk(data, state, work):
     """Exact line search along the common direction: the length at which the slope turns.
 
@@ -109,7 +109,7 @@ def walk(data, state, work):
     return 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _norm_slope(data, state, work, t):
     """lam times the slope of the sum of norms at t along the common direction."""
     total = 0.0
@@ -123,7 +123,7 @@ def _norm_slope(data, state, work, t):
     return data.lam * total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _turning_point(data, state, work, constant, linear, low, high):
     """Where constant + linear t + the norms' slope turns nonnegative between low and high."""
     for _ in range(60):
@@ -135,7 +135,7 @@ def _turning_point(data, state, work, constant, linear, low, high):
     return low
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
+@entry(fastmath=_REORDERED)
 def gain(data, state, work, skip_factor):
     """Change of the objective along lengths * moves, summed from differences.
 
@@ -184,7 +184,7 @@ def gain(data, state, work, skip_factor):
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def turns(data, state, work, k):
     """Whether the step takes neuron k past zero, which removes it."""
     along = 0.0

@@ -10,8 +10,8 @@ n (k r)^2.  See ``_sliding_kernels``.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from measurelp._jit_kernels import entry, inner
 from measurelp.solving._sliding_state import COUNT
 from measurelp.solving._wall_kernels import length_of
 
@@ -20,7 +20,7 @@ _SNAP = 1e-13
 _BLOCK = 512  # rows
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
+@entry(fastmath=_REORDERED)
 def find_products(data, state, work):
     """Inner products, zero on walls, the residual fit - y, and the gradients.
 
@@ -68,7 +68,7 @@ def find_products(data, state, work):
             work.gradients[k, c] = state.signs[k] * gradients[k, c] + penalty
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
+@inner(fastmath=_REORDERED)
 def _combine(x, weight, size, width, out):
     """out = weight @ x in one block; what is nothing but rounding becomes zero."""
     r = x.shape[0]
@@ -84,7 +84,7 @@ def _combine(x, weight, size, width, out):
         out[i] = 0.0 if abs(out[i]) <= slack * size[i] else out[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def flip_sides(data, state, work):
     """Bring ``gram`` and ``cross`` to the sides that the inner products are on now."""
     r, n = data.rows.shape
@@ -135,7 +135,7 @@ def flip_sides(data, state, work):
             work.active[k, i] = work.inner[k, i] > 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _add_square(square, x, factor):
     for c in range(x.shape[0]):
         scaled = factor * x[c]
@@ -143,7 +143,7 @@ def _add_square(square, x, factor):
             square[c, e] += scaled * x[e]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REORDERED)
+@entry(fastmath=_REORDERED)
 def find_changes(data, state, work):
     """What the moves change in the inner products, and in the residual while sides are kept."""
     r, n = data.rows.shape

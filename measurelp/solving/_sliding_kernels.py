@@ -10,8 +10,8 @@ Nothing here is a bound: rounding may cost digits of a candidate, never a proof.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from measurelp._jit_kernels import entry, inner
 from measurelp.solving._line_kernels import gain, truncate, turns, walk
 from measurelp.solving._pass_kernels import find_changes, find_products, flip_sides
 from measurelp.solving._sliding_state import COUNT, FAILED, STEPS
@@ -31,7 +31,7 @@ _STUCK = 1e-12
 _MOST_MOVE = 1e6
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def slide(data, state, work, tolerance, max_steps):
     """Step until the projected gradient is ``tolerance`` times lam; returns what it is then.
 
@@ -68,7 +68,7 @@ def slide(data, state, work, tolerance, max_steps):
     return error
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _direction(data, state, work, damping):
     """Newton's direction on the faces and how far each neuron may go; False without descent.
 
@@ -102,7 +102,7 @@ def _direction(data, state, work, damping):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _newton(data, state, work, damping):
     """Moves (k, r) and skip_move (q,) of one Newton step; whether they lead downhill."""
     count, r, p = state.counts[COUNT], data.rows.shape[0], data.n_penalized
@@ -193,7 +193,7 @@ def _newton(data, state, work, damping):
     return downhill < 0.0 and longest <= _MOST_MOVE * largest
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _solve_positive(matrix, right, least):
     """Cholesky on the upper triangle, in place; pivots below ``least`` are raised to it."""
     size = right.shape[0]
@@ -218,7 +218,7 @@ def _solve_positive(matrix, right, least):
         right[k] = total / matrix[k, k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _search(data, state, work):
     """Take the neurons' own lengths if the objective goes down, else one length for all.
 
@@ -244,7 +244,7 @@ def _search(data, state, work):
     return taken
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _accept(data, state, work):
     """Take the step; neurons that it turns around or makes vanish are removed."""
     count, r, p = state.counts[COUNT], data.rows.shape[0], data.n_penalized
@@ -266,7 +266,7 @@ def _accept(data, state, work):
             add_wall(data, state, k, work.hits[k])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def merge(data, state, work):
     """Delete and merge neurons where a difference formula says that it costs nothing.
 
@@ -275,7 +275,7 @@ def merge(data, state, work):
     n, p, r = data.y.shape[0], data.n_penalized, data.rows.shape[0]
     done = False
     mine = np.empty(r, np.int64)
-    k = 0
+    k = np.int64(0)
     while k < state.counts[COUNT]:
         inner, sign = work.inner[k], state.signs[k]
         length = length_of(state.weights[k], p)
@@ -329,7 +329,7 @@ def merge(data, state, work):
     return done
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _kink(a, b):
     """(a + b)_+ - a_+ - b_+, without cancellation."""
     if (a >= 0.0) == (b >= 0.0):
@@ -337,7 +337,7 @@ def _kink(a, b):
     return -min(abs(a), abs(b))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def remove(data, state, work, k):
     """Take neuron k out; the last one takes its place."""
     r, n = data.rows.shape
@@ -375,7 +375,7 @@ def remove(data, state, work, k):
                 work.gram[other, last, c, e] = 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def nonnegative_masses(gram, correlation, lam, masses, sweeps):
     """Coordinate descent for min 1/2 m'Gm - c'm + lam sum m over m >= 0, from ``masses``."""
     slack = gram @ masses - correlation + lam

@@ -7,15 +7,15 @@ face.  See ``_sliding_kernels``.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from measurelp._jit_kernels import entry, inner
 from measurelp.solving._sliding_state import COUNT
 
 _RELEASED = 1e-300  # an inner product this small says on which side a released wall is left
 _DEPENDENT = 1e-8
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def length_of(weight, p):
     total = 0.0
     for c in range(p):
@@ -23,7 +23,7 @@ def length_of(weight, p):
     return np.sqrt(total)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def forget_walls(state, k):
     r = state.weights.shape[1]
     state.n_walls[k] = 0
@@ -32,7 +32,7 @@ def forget_walls(state, k):
             state.basis[k, c, e] = 1.0 if c == e else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def add_wall(data, state, k, row):
     """Put neuron k on the wall of a row, if that leaves it a face: one Householder reflection."""
     r, w = state.weights.shape[1], state.n_walls[k]
@@ -72,7 +72,7 @@ def add_wall(data, state, k, row):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def release_walls(data, state, work):
     """Let each neuron leave its worst wall, and count the row on the side it leaves to."""
     count, r = state.counts[COUNT], data.rows.shape[0]
@@ -119,7 +119,7 @@ def release_walls(data, state, work):
     return any_released
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _face_gradient(state, work, k):
     """Length of the gradient's part in the face of neuron k."""
     r = state.weights.shape[1]
@@ -132,7 +132,7 @@ def _face_gradient(state, work, k):
     return np.sqrt(square)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def stationarity_error(data, state, work):
     """The largest projected gradient over lam."""
     largest = 0.0
@@ -147,7 +147,7 @@ def stationarity_error(data, state, work):
     return largest / data.lam
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def pull_kink(data, state, k):
     """With a free bias, move a kink beyond all data to their edge; the constant joins the skip."""
     last = data.n_penalized

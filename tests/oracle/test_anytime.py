@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from oracles import brute
 
-from measurelp.oracle import Budget, ConeOracle, SignOracle, cone_tree, signs, tree_search
+from measurelp.oracle import (
+    Budget,
+    ConeOracle,
+    SignOracle,
+    cone_tree,
+    open_tree,
+    signs,
+    tree_search,
+)
 from measurelp.status import Termination
 from oracle.test_brackets import assert_valid, dual_function
 
@@ -80,10 +88,10 @@ def test_little_room(oracle, bias, monkeypatch):
     """Depth first nearly from the start, and no further tree while one is open."""
     monkeypatch.setattr(cone_tree, "_MOST_OPEN", 2)
     monkeypatch.setattr(cone_tree, "_MOST_BYTES", 0.0)
-    monkeypatch.setattr(cone_tree, "_FIRST_OPEN", 3)
+    monkeypatch.setattr(cone_tree.ConeTree, "first_room", 3)
     monkeypatch.setattr(signs, "_LEAST_OPEN", 1)
     monkeypatch.setattr(signs, "_MOST_OPEN", 1)
-    monkeypatch.setattr(signs, "_FIRST_ROOM", 1)
+    monkeypatch.setattr(open_tree.OpenTree, "first_room", 1)
     monkeypatch.setattr(tree_search, "_ROOM", 0.0)
     for seed in range(5):
         small = gaussian(6, 3, bias, seed)

@@ -20,7 +20,7 @@ from measurelp.oracle import (
     Oracle,
     tree_search,
 )
-from measurelp.oracle import _sign_kernels as kernels
+from measurelp.oracle import _cap_kernels as caps
 from measurelp.oracle.signs import SignOracle
 from measurelp.problem import row_space
 from measurelp.status import Scope, Termination
@@ -290,7 +290,9 @@ def test_caps_hold_what_lies_in_them():
             inside = v @ e >= cosine * np.linalg.norm(v)
             extreme = v / np.linalg.norm(v) if inside else cosine * e + sine * across
             points = np.vstack([points, extreme])
-        top = kernels._highest(v, 0.0, e, cosine, sine)
+        column, room, tops = v[:, None].copy(), np.empty((4, 1)), np.empty(1)
+        caps.tops_over_cap(column, np.zeros(1), 1, e, cosine, sine, room[0], room[1], tops)
+        top = float(tops[0])
         assert np.all(points @ v <= top + 1e-15 * np.abs(v).sum())
         if r > 1 and np.linalg.norm(v - (v @ e) * e) > 1e-8:
             assert float((points @ v).max()) >= top - 1e-12 * np.linalg.norm(v)
@@ -298,10 +300,12 @@ def test_caps_hold_what_lies_in_them():
         rays = rng.standard_normal((count, r))
         rays /= 2.0 * np.linalg.norm(rays, axis=1)[:, None]
         squares = np.sum(rays**2, axis=1)
-        better = kernels._highest_in_cone(
-            v, v.copy(), float(np.linalg.norm(v)), rays, squares, count, e, cosine, sine,
-            np.empty(r), np.zeros(count),
+        shares = np.abs(rng.standard_normal((count, 1))) * (trial % 2)
+        caps.tops_over_cone(
+            column, np.array([np.linalg.norm(v)]), 1, rays, squares, count, e, cosine, sine, shares,
+            np.empty((r, 1)), room[0], room[1], room[2], tops,
         )  # fmt: skip
+        better = float(tops[0])
         within = points[np.all(points @ rays.T >= 0.0, axis=1)]
         assert np.all(within @ v <= better + 1e-15 * np.abs(v).sum())
 
