@@ -123,7 +123,7 @@ class OpenTree(Tree):
         """A tree of its own for some of the open nodes, one of so many."""
         del pieces
         piece = copy(self)
-        piece.nodes, piece.found = 0, None
+        piece._store, piece.nodes, piece.found = self._store, 0, None
         piece.ints, piece.floats = self.ints.copy(), self.floats.copy()
         piece.frames = tuple(part[slots] for part in self.frames)
         piece.frontier = filled_frontier(self.frontier[0][slots])
