@@ -74,8 +74,8 @@ class ConeTree(OpenTree):
         return self.top if self.ints[states.NEXT_ROOT] < self.ints[states.END_ROOT] else 0.0
 
     def _slack(self) -> float:
-        """Rounding of rows, and of the sums that were made before the sweep (pairwise)."""
-        return 64.0 * ROUNDOFF * self.reach
+        """Rounding of the sums that were made before the sweep (pairwise, so log n terms each)."""
+        return 64.0 * ROUNDOFF * self.reach * float(np.sqrt(len(self.arena_v)))
 
     def _piece(self, slots: NDArray[np.int64], pieces: int) -> ConeTree:
         piece = super()._piece(slots, pieces)
