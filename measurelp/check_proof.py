@@ -509,12 +509,14 @@ class Signs:
         y, m = self.raised(y, node, pairs, shift), self.limit - constant
         if dot(y, y) <= m * m:
             return [] if m >= 0 else [node]
-        left = [node._replace(y=y, m=m)]
+        cap = Bounds([*node.low], [*node.high], y, m)
         for index, (_, row) in enumerate(self.lines):
-            if left and node.low[index] < 0 < node.high[index]:
-                low = -left[0].highest([-c for c in row])
-                left = left[0].narrowed(index, low, left[0].highest(row))
-        return left
+            if cap.low[index] < 0 < cap.high[index]:
+                cap.low[index] = max(cap.low[index], -cap.highest([-c for c in row]))
+                cap.high[index] = min(cap.high[index], cap.highest(row))
+                if cap.low[index] > cap.high[index]:
+                    return []
+        return [cap]
 
 
 TREES = {"cones": Cones, "signs": Signs}
