@@ -39,6 +39,10 @@ def truncate(inner, active, change, tilt, tilt_rate, slopes, lengths, hits):
                 break
             jump = (tilt[k, i] + t * tilt_rate[k, i]) * abs(change[k, i])
             jumps += jump
+            if t == 0.0 and jump > 0.0:  # the slope is that of the other side: rest, then see
+                lengths[k] = 0.0
+                hits[k] = i
+                break
             if jump > 0.0 and slope * (1.0 - t) + jumps >= 0.0:
                 lengths[k] = t
                 hits[k] = i

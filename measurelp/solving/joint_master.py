@@ -15,8 +15,8 @@ from measurelp.solving.master import Solved
 from measurelp.solving.neurons import Matrix, Neurons, Training, Vector
 
 _TIGHT, _STATIONARY = 1e-10, 1e-8
-_STEPS = 20  # while directions keep coming; a missing neuron is found sooner than slid to
-_MORE = 4  # times as many when none came
+_STEPS = 6  # while directions keep coming; a missing neuron is found sooner than slid to
+_MORE = 12  # times as many when none came
 _MOST_CALLS = 3  # without new directions, until the masses alone are made optimal
 
 
@@ -84,8 +84,11 @@ class JointMaster:
             weights, masses, target, lam, tolerance=_TIGHT, max_steps=steps, until=until
         )
         is_settled = slid.error <= _STATIONARY
-        if not is_settled and self.calls >= _MOST_CALLS:
-            slid, is_settled, self.calls = self._with_best_masses(slid, target, lam), True, 0
+        if not is_settled:
+            # The masses at least are made optimal: what they leave is a better dual vector.
+            slid = self._with_best_masses(slid, target, lam)
+            is_settled = self.calls >= _MOST_CALLS
+            self.calls = 0 if is_settled else self.calls
         if not (np.isfinite(slid.weights).all() and np.isfinite(slid.masses).all()):
             return None
         self.neurons = self._neurons(slid, target)

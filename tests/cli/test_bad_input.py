@@ -49,7 +49,7 @@ SOLVE = [
     ({"--lam": None, "--lam-ratio": "nan"}, "--lam-ratio: expected"),
     ({"--lam-ratio": "0.1"}, "exclude each other"),
     ({"--loss": "interpolation"}, "lam does not enter"),
-    ({"--loss": "hinge"}, "'hinge' is not one of"),
+    ({"--loss": "cubic"}, "'cubic' is not one of"),
     ({"--bias": "free"}, "infimum is not attained"),
     ({"--bias": "often"}, "'often' is not one of"),
     ({"--tol": "0"}, "--tol: expected"),
