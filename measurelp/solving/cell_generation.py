@@ -254,6 +254,8 @@ class CellGeneration:
                 return Termination.NUMERICAL
             alpha = solved.dual
             self._offer(solved.neurons)
+            if self.problem.is_vector and solved.is_settled:
+                self._offer_sparse(solved.neurons)
             self._report("generating cells")
             if self._gives_up_sliding(solved.neurons):
                 continue
@@ -394,6 +396,13 @@ class CellGeneration:
         worse = objective - self.best_value if math.isfinite(objective) else math.inf
         if self.best is None or worse <= slack * abs(self.best_value) or worse <= 0.0:
             self.best, self.best_value = neurons, objective
+
+    def _offer_sparse(self, neurons: Neurons) -> None:
+        """Keep the fewest neurons that were stationary; whether they are good enough is seen later."""
+        if not math.isfinite(self.training.objective(neurons)):
+            return
+        if self.sparse is None or len(neurons) <= len(self.sparse):
+            self.sparse = neurons
 
     def _directions(self) -> NDArray[np.float64]:
         assert self.best is not None

@@ -17,6 +17,7 @@ from measurelp.solving.neurons import Matrix, Neurons, Training, Vector
 _TIGHT, _STATIONARY = 1e-10, 1e-8
 _STEPS = 6  # while directions keep coming; a missing neuron is found sooner than slid to
 _MORE = 12  # times as many when none came
+_ANGLES, _NOTHING = (0.05, 0.01, 1e-3), 1e-10
 _MOST_CALLS = 3  # without new directions, until the masses alone are made optimal
 
 
@@ -89,6 +90,8 @@ class JointMaster:
             slid = self._with_best_masses(slid, target, lam)
             is_settled = self.calls >= _MOST_CALLS
             self.calls = 0 if is_settled else self.calls
+        elif not is_new:
+            slid = self._with_fewer(slid, target, lam, until)
         if not (np.isfinite(slid.weights).all() and np.isfinite(slid.masses).all()):
             return None
         self.neurons = self._neurons(slid, target)
@@ -106,6 +109,25 @@ class JointMaster:
             fit = training.features(weights) @ outputs
             skip = np.asarray(np.linalg.lstsq(training.skip_columns, target - fit, rcond=None)[0])
         return training.without_far_kinks(Neurons(weights, outputs, skip))
+
+    def _with_fewer(self, slid: JointSlid, target: Matrix, lam: float, until: float) -> JointSlid:
+        """Neurons that nearly agree made one, where sliding on from there loses nothing.
+
+        At a tolerance, a neuron may be split over directions that cost the same to ten digits.
+        """
+        best, before = slid, _objective(slid, lam)
+        for angle in _ANGLES:
+            weights, masses = _clustered(best.weights, best.masses, math.cos(angle))
+            if len(weights) == len(best.weights):
+                continue
+            tried = self._slider.slide(
+                weights, masses, target, lam, tolerance=_TIGHT, max_steps=_MORE * _STEPS,
+                until=until,
+            )  # fmt: skip
+            after = _objective(tried, lam)
+            if tried.error <= _STATIONARY and after <= before * (1.0 + _NOTHING):
+                best, before = tried, min(before, after)
+        return best
 
     def _with_best_masses(self, slid: JointSlid, target: Matrix, lam: float) -> JointSlid:
         """The same directions with optimal masses."""
@@ -128,3 +150,31 @@ class JointMaster:
         return JointSlid(
             slid.weights, masses, rest - features @ masses, slid.error, slid.steps, slid.stuck
         )
+
+
+def _objective(slid: JointSlid, lam: float) -> float:
+    return 0.5 * float(np.sum(slid.residual**2)) + lam * float(
+        np.linalg.norm(slid.masses, axis=1).sum()
+    )
+
+
+def _clustered(weights: Matrix, masses: Matrix, cosine: float) -> tuple[Matrix, Matrix]:
+    """Unit weights within an angle of a heavier one join it, with their masses."""
+    sizes = np.linalg.norm(masses, axis=1)
+    lengths = np.linalg.norm(weights, axis=1)
+    heads: list[int] = []
+    joined: list[list[int]] = []
+    for k in np.argsort(-sizes, kind="stable"):
+        near = [
+            place for place, head in enumerate(heads)
+            if weights[head] @ weights[k] >= cosine * lengths[head] * lengths[k]
+        ]  # fmt: skip
+        if near:
+            joined[near[0]].append(int(k))
+        else:
+            heads.append(int(k))
+            joined.append([int(k)])
+    if len(heads) == len(weights):
+        return weights, masses
+    together = np.array([sizes[group] @ weights[group] / sizes[group].sum() for group in joined])
+    return together, np.array([masses[group].sum(axis=0) for group in joined])

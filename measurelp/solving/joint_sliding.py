@@ -126,7 +126,11 @@ class JointSlider:
             released = run.release()
             error = run.error()
             if error <= tolerance and not released:
-                break
+                count = len(run.w)
+                run.tidy()
+                if len(run.w) == count:
+                    break
+                continue
             if steps >= max_steps or failures >= _FAILURES or time.perf_counter() >= until:
                 break
             steps += 1
