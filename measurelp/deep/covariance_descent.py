@@ -22,16 +22,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
+from threadpoolctl import threadpool_limits
 
-from measurelp.certificate import Certificate
-from measurelp.certificate.certify import certify
+from measurelp.certificate import Certificate, certificate_from_reports, evaluate
 from measurelp.deep.covariances import CovariancePair, covariance_pair
 from measurelp.deep.models import check_plain
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
 from measurelp.network import compress_layer
-from measurelp.oracle import Budget, DualFunction, Oracle, choose_oracle
-from measurelp.problem import MeasureProblem, row_space
+from measurelp.oracle import Budget, DualFunction, Oracle, OracleReport, choose_oracle
+from measurelp.problem import MeasureProblem, positive_number, row_space
+from measurelp.solving.interrupts import remembered_interrupts
 
 Matrix = NDArray[np.float64]
 
@@ -112,7 +113,7 @@ def minimise_covariances(
         As for :func:`measurelp.solve`.  Exact where it covers weight space; with an oracle that
         only samples, nothing is proved and the certificate says so.
     time_limit : float, optional
-        Seconds, after which the best pair so far is returned with its bracket.
+        Seconds, after which the best pair so far is returned with its bracket, as on Ctrl-C.
 
     Returns
     -------
@@ -139,37 +140,47 @@ def minimise_covariances(
            [2.16, 2.88]])
     """
     check_plain(problem)
+    tol_gap = positive_number("tol_gap", tol_gap)
+    if (
+        isinstance(max_rounds, bool)
+        or not isinstance(max_rounds, (int, np.integer))
+        or max_rounds < 1
+    ):
+        raise InvalidProblem(f"max_rounds: expected an integer >= 1, found {max_rounds!r}.")
+    deadline = math.inf
+    if time_limit is not None:
+        deadline = time.perf_counter() + positive_number("time_limit", time_limit)
     space = row_space(problem)
     chosen, _ = choose_oracle(oracle, space, problem=problem)
-    deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
-    targets = problem.y.reshape(problem.n, -1)
-    point = _corrected(problem, targets, np.zeros((0, problem.lifted.shape[1])), tol_gap)
-    best, proved = point, -math.inf
+    Y = problem.y.reshape(problem.n, -1)
     values: list[float] = []
     bounds: list[float] = []
-    for _ in range(max_rounds):
-        report = chosen.maximise(
-            DualFunction(problem, space, point.dual.reshape(problem.y.shape)),
-            level=problem.lam * (1.0 + 1e-3 * tol_gap), tolerance=1e-3 * tol_gap,
-            starts=space.coordinates(point.weights), budget=Budget(deadline=deadline),
-        )  # fmt: skip
-        bound = _lower_bound(problem, targets, point.dual, report.upper)
-        proved = max(proved, bound)
-        values.append(point.value)
-        bounds.append(bound)
-        if best.value - proved <= 0.5 * tol_gap * best.value or not len(report.peaks):
-            break
-        if time.perf_counter() >= deadline:
-            break
-        rays = np.vstack([point.weights, space.weights(report.peaks)])
-        point = _corrected(problem, targets, rays, tol_gap)
-        if point.value <= best.value:
-            best = point
-    measure = AtomicMeasure(best.weights, best.masses.reshape(-1, *problem.y.shape[1:]))
-    certificate = certify(
-        problem, measure, dual=best.dual.reshape(problem.y.shape), tol_gap=tol_gap, space=space,
-        oracle=chosen,
-    )  # fmt: skip
+    with remembered_interrupts() as interrupts, threadpool_limits(limits=1):
+        budget = Budget(deadline, interrupted=interrupts)
+        point = best = _corrected(problem, Y, np.zeros((0, problem.lifted.shape[1])), tol_gap)
+        proof: tuple[Matrix, OracleReport] | None = None
+        for _ in range(max_rounds):
+            alpha = point.dual.reshape(problem.y.shape)
+            report = chosen.maximise(
+                DualFunction(problem, space, alpha), level=problem.lam * (1.0 + 1e-3 * tol_gap),
+                tolerance=1e-3 * tol_gap, starts=space.coordinates(point.weights), budget=budget,
+            )  # fmt: skip
+            values.append(point.value)
+            bounds.append(_lower_bound(problem, Y, point.dual, report.upper))
+            if proof is None or bounds[-1] == max(bounds):
+                proof = alpha, report
+            closed = best.value - max(bounds) <= 0.5 * tol_gap * best.value
+            if closed or not len(report.peaks) or budget.time_is_up:
+                break
+            rays = np.vstack([point.weights, space.weights(report.peaks)])
+            point = _corrected(problem, Y, rays, tol_gap)
+            if point.value <= best.value:
+                best = point
+        assert proof is not None
+        measure = AtomicMeasure(best.weights, best.masses.reshape(-1, *problem.y.shape[1:]))
+        certificate = certificate_from_reports(
+            problem, evaluate(problem, measure), [proof], tol_gap=tol_gap
+        )
     z = (problem.lifted @ best.weights.T) * np.sqrt(best.amounts)
     pair = covariance_pair(z) if z.size else CovariancePair(*np.zeros((2, problem.n, problem.n)))
     return CovarianceMinimum(

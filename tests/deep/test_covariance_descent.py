@@ -101,6 +101,14 @@ def test_a_short_run_keeps_its_bracket():
     assert len(found.values) == 2
 
 
+def test_no_time_is_a_bracket_too():
+    problem = random_problem(2, 12, 2, 0.1)
+    best = mlp.solve(problem).certificate.primal_value
+    found = mlp.minimise_covariances(problem, time_limit=1e-9)
+    assert found.certificate.dual_value <= best <= found.value
+    assert found.certificate.verdict is not Verdict.OPTIMAL
+
+
 def test_the_objective_is_convex_along_segments():
     problem = random_problem(3, 7, 3, 0.1)
     rng = np.random.default_rng(0)
@@ -181,5 +189,8 @@ def test_what_is_refused():
         mlp.minimise_covariances(mlp.MeasureProblem([[1.0]], [1.0], loss=mlp.Interpolation()))
     with pytest.raises(InvalidProblem, match="activation"):
         mlp.covariance_objective(plain, mlp.CovariancePair(np.eye(2), np.eye(3)))
+    for options in ({"tol_gap": 0.0}, {"max_rounds": 0}, {"time_limit": "long"}):
+        with pytest.raises(InvalidProblem, match=next(iter(options))):
+            mlp.minimise_covariances(plain, **options)
     with pytest.raises(InvalidProblem, match="range"):
         mlp.covariance_objective(plain, mlp.CovariancePair(np.eye(2), np.eye(2)))
