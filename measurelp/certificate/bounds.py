@@ -123,7 +123,8 @@ def dual_bound(
     if radius > 0.0 or off.any():
         reach = feature_bounds(problem)
         moved = radius * float(np.linalg.norm(reach[free])) + float(off @ reach)
-        shrink = min(1.0, limit / (sup_upper * scale + moved)) * (1.0 - 4.0 * _ROUNDOFF)
+        reached = sup_upper * scale + moved  # 0 where all features are
+        shrink = (min(1.0, limit / reached) if reached > 0.0 else 1.0) * (1.0 - 4.0 * _ROUNDOFF)
         scaled, radius, off = scaled * shrink, radius * shrink, off * shrink
     shift = _like(np.where(free, radius, 0.0) + off, alpha)
     terms = np.minimum(

@@ -168,3 +168,28 @@ def test_named_backends():
     logistic = mlp.MeasureProblem(X, labels, lam=0.3, loss=mlp.problem.Logistic(), ball=L1Ball())
     with pytest.raises(mlp.InvalidProblem, match="backend: highs"):
         mlp.solve(logistic, backend="highs")
+
+
+@pytest.mark.parametrize("name", ["absolute", "quantile", "huber", "hinge"])
+@pytest.mark.parametrize("ball", [mlp.L1Ball(), mlp.L2Ball()])
+def test_a_skip_that_fits_everything_leaves_zero(ball, name):
+    rng = np.random.default_rng(2)
+    X, y = rng.standard_normal((3, 2)), np.array([1.0, -1.0, 1.0])
+    problem = mlp.MeasureProblem(
+        X, y, lam=0.1, loss=LOSSES[name](**OPTIONS.get(name, {})), ball=ball, bias="free",
+        skip="affine",
+    )  # fmt: skip
+    certificate = mlp.solve(problem).certificate
+    assert certificate.verdict is mlp.Verdict.OPTIMAL
+    assert certificate.primal_value == 0.0
+
+
+@pytest.mark.parametrize("ball", [mlp.L2Ball(), mlp.LInfBall()])
+def test_inputs_that_are_all_zero(ball):
+    problem = mlp.MeasureProblem(
+        np.zeros((2, 1)), [-5.0, -3.0], lam=0.1, loss=mlp.Quantile(0.3), ball=ball, bias="none",
+        skip="affine",
+    )  # fmt: skip
+    certificate = mlp.solve(problem).certificate
+    assert certificate.verdict is mlp.Verdict.OPTIMAL
+    assert certificate.primal_value == pytest.approx(0.3 * 2.0, rel=1e-9)
