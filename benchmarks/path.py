@@ -9,14 +9,18 @@ lam_max / 1000 in geometric progression, each point proved to a relative gap of 
 * one cold `solve` at the last lam of the path, which takes longest ("single");
 * cold `solve` calls at all lams of the path.
 
-The first ratio is the aim: at most 10.
+The first ratio is the aim: at most 10.  Ratios are of processor time, which other work on the machine moves less; wall times are
+recorded beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from _case import data_of
 from _record import RESULTS, command, machine, timed, write
@@ -30,23 +34,27 @@ def measured(bias_column: bool, repeats: int) -> dict[str, object]:
     problem = mlp.MeasureProblem(X, y, lam=1.0, bias=bias)
     path = mlp.solve_path(problem)  # loads what is compiled
     seconds: dict[str, list[float]] = {"path": [], "single": [], "all": []}
+    busy: dict[str, list[float]] = {"path": [], "single": [], "all": []}
     last, lams = path[-1].problem, path.lams
+    calls: dict[str, Callable[[], Any]] = {
+        "path": lambda: mlp.solve_path(problem),
+        "single": lambda: mlp.solve(last),
+        "all": lambda: [mlp.solve(problem.with_lam(lam)) for lam in lams],
+    }
     for _ in range(repeats):
-        path, spent = timed(lambda: mlp.solve_path(problem), 1)
-        seconds["path"] += spent
-        single, spent = timed(lambda: mlp.solve(last), 1)
-        seconds["single"] += spent
-        _, spent = timed(lambda: [mlp.solve(problem.with_lam(lam)) for lam in lams], 1)
-        seconds["all"] += spent
-    assert single.certificate.is_optimal
-    middle = {name: statistics.median(values) for name, values in seconds.items()}
+        for name, call in calls.items():
+            start = time.process_time()
+            _, spent = timed(call, 1)
+            busy[name].append(time.process_time() - start)
+            seconds[name] += spent
+    middle = {name: statistics.median(values) for name, values in busy.items()}
     report = {
         "n": problem.n, "d": problem.d, "bias": bias, "lams": len(path), "lam_max": path.lam_max,
         "proved": sum(s.certificate.is_optimal for s in path),
         "neurons_at_the_end": int(path.n_atoms[-1]),
         "largest_gap": float(path.relative_gaps.max()),
         "largest_gap_between": float(path.gaps_between.max()),
-        "seconds": seconds,
+        "seconds": seconds, "processor_seconds": busy,
         "path_over_single": middle["path"] / middle["single"],
         "path_over_all": middle["path"] / middle["all"],
     }  # fmt: skip
