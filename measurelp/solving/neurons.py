@@ -144,14 +144,17 @@ class Training:
         """With a free bias, move kinks that lie beyond all data to their edge, at no cost.
 
         Rows end in the scale R of the largest input, so a unit with bias above |w| is active
-        everywhere and its excess is a constant, which joins the skip.
+        everywhere and its excess is a constant, which joins the skip; one with bias below -|w| is on
+        the other side everywhere, where the slope is that of (-t)_+.
         """
         p = self.n_penalized
         if p == self.rows.shape[1] or not len(neurons):
             return neurons
         weights, skip = np.array(neurons.weights), np.array(neurons.skip)
         reach = self.norms(weights)
-        excess = np.maximum(weights[:, p] - reach, 0.0)
+        above, below = (np.maximum(side * weights[:, p] - reach, 0.0) for side in (1.0, -1.0))
+        positive, negative = self.activation.slopes
+        excess = positive * above + negative * below
         skip[-1] += (excess @ neurons.signs) * float(self.rows[0, p])
         weights[:, p] = np.clip(weights[:, p], -reach, reach)
         return Neurons(weights, neurons.signs, skip)

@@ -193,3 +193,24 @@ def test_conversions_say_what_they_cannot_say():
     module = mlp.torch_from_network(leaky)
     x = torch.tensor([[-2.0], [3.0]], dtype=torch.float64)
     assert module(x).detach().numpy()[:, 0] == pytest.approx([-0.5, 3.0])
+
+
+@pytest.mark.parametrize("case", CASES, ids=["leaky", "absolute", "negative"])
+def test_kinks_beyond_all_data_cost_nothing_to_move(case):
+    """With a free bias, cone programs put kinks far away, on either side of the data."""
+    activation, positive, negative = case
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((7, 2))
+        y = np.where(rng.standard_normal(7) > 0.0, 1.0, -1.0)
+        y[:2] = 1.0, -1.0
+        problem = mlp.MeasureProblem(
+            X, y, lam=0.2, loss=mlp.Logistic(), activation=activation, bias="free",
+            skip="constant",
+        )  # fmt: skip
+        certificate = mlp.solve(problem).certificate
+        assert certificate.verdict is mlp.Verdict.OPTIMAL
+        if seed == 0:
+            assert certificate.primal_value == pytest.approx(
+                cone_value(problem, positive, negative), rel=2e-6
+            )
