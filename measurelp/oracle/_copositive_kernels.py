@@ -19,7 +19,8 @@ and a smaller entry makes the form smaller: where the answer is yes, it is yes i
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from measurelp._jit_kernels import entry, inner
 
 U = 2.0**-53
 _ROOM = 24  # parts that wait
@@ -27,13 +28,13 @@ _MOST_PARTS = 400
 _BLUR = 1e-12  # of the geometric mean of two diagonal entries: no sign worth splitting for
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry
 def copositive_workspace(r):
     """The arrays that ``is_copositive`` works in."""
     return np.empty((_ROOM, r, r)), np.empty((_ROOM, r, r)), np.empty(_ROOM, np.int64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry
 def is_copositive(matrix, space, witness):
     """Whether the symmetric ``matrix`` is proved to be copositive.
 
@@ -88,7 +89,7 @@ def is_copositive(matrix, space, witness):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _eliminate(q, t, n, pivot, witness):
     """Take a coordinate out, in place; False with a witness if its diagonal forbids it."""
     r = t.shape[1]
@@ -123,7 +124,7 @@ def _eliminate(q, t, n, pivot, witness):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _split(forms, generators, top, n, pivot):
     """Part ``top`` becomes two, at the zero of the pivot's row between its extreme entries."""
     q, t = forms[top], generators[top]

@@ -34,14 +34,14 @@ sqrt(r) is taken off thr.  ``slack`` bounds the error of each entry of R.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from measurelp._jit_kernels import inner
 from measurelp.oracle._copositive_kernels import U, is_copositive
 
 _SWEEPS = 3
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def relaxation(
     rows, weights, sizes, generator, normal, uncut, direction, beta, arena_row, arena_v, first,
     last, threshold, delta, majorant, error, loss, room,
@@ -140,7 +140,7 @@ def relaxation(
         error[j] *= 1.0 + 1e-9
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _improve_thetas(rows, normal, height, arena_row, arena_v, first, last, inner, y, multiplier):
     """Sweeps over the coordinates of min |y|, y = sum h_j n_j - sum theta_l |a_l| x_l + cone(n)."""
     r = height.shape[0]
@@ -180,7 +180,7 @@ def _improve_thetas(rows, normal, height, arena_row, arena_v, first, last, inner
                 y[i] += change * rows[arena_row[k], i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def stays_below(generator, gram, majorant, error, threshold, delta, slack, t, form, space, witness):
     """Whether |B't| + e't <= threshold |sum t_j r_j| is proved for all t >= 0.
 

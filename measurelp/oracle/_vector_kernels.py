@@ -19,8 +19,8 @@ R_jk = <r_j, r_k> is off by at most 40 u D + (r + 4) u, as |r_j|_1 is about 1.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from measurelp._jit_kernels import entry, inner
 from measurelp.oracle._arena_kernels import BUMP, LIVE, add, allocate, free, size_class
 from measurelp.oracle._copositive_kernels import U, copositive_workspace
 from measurelp.oracle._frontier_kernels import (
@@ -52,7 +52,7 @@ _BISECTIONS = 3  # for the bound of a node that stays open
 _DEEPEST = 400
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def outputs(rows, weights, linear, w, f):
     """F(w) into ``f``; returns |F(w)|."""
     n, r = rows.shape
@@ -74,7 +74,7 @@ def outputs(rows, weights, linear, w, f):
     return np.sqrt(square)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _open_orthant(orthant, slot, top, rows, weights, linear, frames, arena_row, arena_v, chunks):
     """Put an orthant into a slot; bit j of its number is set where coordinate j is negative."""
     begin, count, depth, bound, generator, normal, uncut, direction = frames
@@ -127,7 +127,7 @@ def _open_orthant(orthant, slot, top, rows, weights, linear, frames, arena_row, 
         direction[slot, q] = f[q] / length if length > 0.0 else 1.0 / np.sqrt(float(c))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry
 def sweep(
     rows, weights, sizes, linear, reach, top, frames, arena_row, arena_v, chunks, frontier,
     most_live, most_open, ints, floats, level, tolerance, node_limit, work_limit, peaks,
@@ -348,7 +348,7 @@ def sweep(
         release(frontier, frame)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _shape(generator, gram, axis, beta):
     """Inner products of the generators, and lower bounds of those with their unit mean."""
     r = generator.shape[0]
@@ -370,7 +370,7 @@ def _shape(generator, gram, axis, beta):
                 gram[j, k] += generator[j, i] * generator[k, i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def _value_in_cone(t, generator, weights, uncut, arena_row, arena_v, first, last, w, f):
     """|F(w)| at the unit vector w along sum t_j r_j, and F(w) / |F(w)| in ``f``."""
     r, c = uncut.shape

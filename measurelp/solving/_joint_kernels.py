@@ -6,10 +6,11 @@ Nothing here is a bound.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from measurelp._jit_kernels import entry
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry
 def truncate(inner, active, change, tilt, tilt_rate, slopes, lengths, hits):
     """How far each neuron goes along its step before its own slope turns.
 
@@ -51,7 +52,7 @@ def truncate(inner, active, change, tilt, tilt_rate, slopes, lengths, hits):
             lengths[k] = min(1.0, max(1.0 + jumps / slope, 1e-12))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry
 def group_masses(gram, correlation, lam, masses, sweeps):
     """Block coordinate descent for min 1/2 <V, G V> - <C, V> + lam sum |V_k|, from ``masses`` (k, c)."""
     count, c = masses.shape
