@@ -21,6 +21,7 @@ from measurelp.status import Verdict
 
 Matrix = NDArray[np.float64]
 _LOGGER = logging.getLogger("measurelp")
+_PROVABLE = 6  # penalised coordinates up to which proofs take seconds
 _BALLS: dict[str, type[Ball]] = {"l1": L1Ball, "l2": L2Ball, "linf": LInfBall}
 
 
@@ -100,11 +101,19 @@ def solved(estimator: Any, problem: MeasureProblem) -> Solution:
     if isinstance(nodes, bool) or not isinstance(nodes, (int, np.integer)) or nodes < 1:
         raise InvalidProblem(f"max_nodes: expected an integer >= 1, found {nodes!r}.")
     return solve(
-        problem, tol_gap=estimator.tol, max_rounds=estimator.max_iter,
+        problem, tol_gap=estimator.tol, max_rounds=rounds(estimator, problem),
         time_limit=estimator.time_limit,
         oracle=PatientOracle(int(nodes), 1 if estimator.n_jobs is None else estimator.n_jobs),
         callback=reporter(estimator.verbose),
     )  # fmt: skip
+
+
+def rounds(estimator: Any, problem: MeasureProblem) -> int:
+    """``max_iter``, or so many that something is gained by them: few where no proof is in reach."""
+    if estimator.max_iter is not None:
+        chosen: int = estimator.max_iter
+        return chosen
+    return 100 if problem.n_penalized <= _PROVABLE else 10
 
 
 def reporter(verbose: int | bool) -> Any:

@@ -18,6 +18,7 @@ from measurelp.estimators._fitting import (
     predictions,
     problem_from_samples,
     reporter,
+    rounds,
     solved,
     store,
     warn_unless_optimal,
@@ -86,9 +87,9 @@ class MeasureRegressorCV(RegressorMixin, BaseEstimator):
         bias: str = "penalized",
         fit_intercept: bool = True,
         tol: float = 1e-4,
-        max_iter: int = 100,
+        max_iter: int | None = None,
         max_nodes: int = 2000,
-        time_limit: float | None = 10.0,
+        time_limit: float | None = 60.0,
         n_jobs: int | None = None,
         random_state: None = None,
         verbose: int = 0,
@@ -175,7 +176,7 @@ class MeasureRegressorCV(RegressorMixin, BaseEstimator):
                 break
             path = solve_path(
                 problem, self.alphas_ * float(samples.weight.sum()), tol_gap=self.tol,
-                max_rounds=self.max_iter, time_limit=None if np.isinf(left) else left,
+                max_rounds=rounds(self, problem), time_limit=None if np.isinf(left) else left,
                 oracle=self._patience, callback=reporter(self.verbose),
             )  # fmt: skip
             held = loss.prepared_targets(y[test])

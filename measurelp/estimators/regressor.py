@@ -49,13 +49,14 @@ class MeasureRegressor(RegressorMixin, BaseEstimator):
         masses are vectors and cost their Euclidean length.
     tol : float
         Relative gap to prove.
-    max_iter : int
-        Limit on restricted programs (rounds).
+    max_iter : int or None
+        Limit on restricted programs (rounds).  None: 100, or 10 for more than 6 penalised weights
+        a neuron, where a proof is seldom in reach and rounds are dear.
     max_nodes : int
         Limit on branch-and-bound nodes for each proof, which costs most of the time in many
         dimensions.  Unlike ``time_limit`` it makes the same fit on every machine.
     time_limit : float or None
-        Seconds.
+        Seconds; the last resort, since fits that it ends differ from run to run.
     n_jobs : int or None
         Workers of the oracle.  The fit does not depend on their number.
     random_state : None
@@ -106,9 +107,9 @@ class MeasureRegressor(RegressorMixin, BaseEstimator):
         fit_intercept: bool = True,
         outputs: str = "separate",
         tol: float = 1e-4,
-        max_iter: int = 100,
+        max_iter: int | None = None,
         max_nodes: int = 2000,
-        time_limit: float | None = 10.0,
+        time_limit: float | None = 60.0,
         n_jobs: int | None = None,
         random_state: None = None,
         verbose: int = 0,

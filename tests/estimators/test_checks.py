@@ -18,7 +18,7 @@ def assert_check(estimator, check):
 
 
 @parametrize_with_checks(
-    [mlp.MeasureRegressor(time_limit=1.0), mlp.MeasureClassifier(time_limit=1.0)]
+    [mlp.MeasureRegressor(max_iter=3, time_limit=None), mlp.MeasureClassifier(max_iter=3)]
 )
 def test_scikit_learn_checks(estimator, check):
     assert_check(estimator, check)
@@ -31,7 +31,7 @@ def test_scikit_learn_checks(estimator, check):
         mlp.MeasureRegressor(loss="huber"),
         mlp.MeasureClassifier(),
         mlp.MeasureClassifier(loss="squared_hinge"),
-        mlp.MeasureRegressorCV(n_alphas=4, cv=2),
+        mlp.MeasureRegressorCV(n_alphas=4, cv=2, max_iter=3, time_limit=None),
     ]
 )
 def test_scikit_learn_checks_of_more(estimator, check):
