@@ -89,7 +89,7 @@ class MeasureRegressorCV(RegressorMixin, BaseEstimator):
         tol: float = 1e-4,
         max_iter: int | None = None,
         max_nodes: int = 2000,
-        time_limit: float | None = 60.0,
+        time_limit: float | None = 120.0,
         n_jobs: int | None = None,
         random_state: None = None,
         verbose: int = 0,

@@ -35,7 +35,7 @@ def objective(model, X, y, alpha, weight=None):
 
 def test_alpha_is_that_of_scikit_learn(data):
     X, y = data
-    model = mlp.MeasureRegressor(alpha=0.02, tol=1e-7).fit(X, y)
+    model = mlp.MeasureRegressor(alpha=0.02, tol=1e-7, time_limit=None).fit(X, y)
     assert model.certificate_.verdict is mlp.Verdict.OPTIMAL
     value = objective(model, X, y, 0.02)
     assert value == pytest.approx(model.certificate_.primal_value / 25)
