@@ -61,7 +61,9 @@ class RowStore(PlainRows):
         # Entries that fell below the smallest number, and rows that are left out.
         lost = n * r * math.ldexp(1.0, -1070 - max(exponent, -1060))
         largest = np.abs(rows).max(axis=1, initial=0.0)
-        self._lost = lost + n * r * _NEGLIGIBLE
+        # Rounded products are off by u of them, in all by u times the sum of norms; four times that.
+        norms = math.sqrt(r) * float(largest.sum()) * (1.0 + 4.0 * (n + 4) * ROUNDOFF)
+        self._lost = lost + n * r * _NEGLIGIBLE + 4.0 * ROUNDOFF * norms
         self.exponent = row_exponent + alpha_exponent + exponent
         used = np.flatnonzero(largest > _NEGLIGIBLE)
         positive = part.alpha[used] > 0.0
@@ -107,8 +109,7 @@ class RowStore(PlainRows):
         """A bound in the problem's units, with what was left out and the rounding of rows."""
         if len(self.rows) == 0 and self._lost == 0.0 and upper == 0.0:
             return 0.0
-        total = upper + self._lost + 4.0 * ROUNDOFF * self.reach
-        return float(np.nextafter(np.ldexp(total, self.exponent), np.inf))
+        return float(np.nextafter(np.ldexp(upper + self._lost, self.exponent), np.inf))
 
 
 def _exponent(values: NDArray[np.float64]) -> int:
