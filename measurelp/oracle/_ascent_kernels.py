@@ -48,7 +48,7 @@ def _sum_active(rows, first, last, w, total):
 @inner()
 def _sums(rows, n_plus, w, plus, minus):
     """Sums of the active rows, of those that count positively and of the others."""
-    _sum_active(rows, 0, n_plus, w, plus)
+    _sum_active(rows, np.int64(0), n_plus, w, plus)
     _sum_active(rows, n_plus, rows.shape[1], w, minus)
 
 
@@ -91,7 +91,7 @@ def ascend_all(rows, n_plus, points, signs, steps):
                 if first == 0:
                     _sum_active(rows, n_plus, n, y, sums[1])
                 else:
-                    _sum_active(rows, 0, n_plus, y, sums[1])
+                    _sum_active(rows, np.int64(0), n_plus, y, sums[1])
                 for c in range(r):
                     vertex[c] = base[c] - sums[1, c]
                 reached = _inner(vertex, y) / length

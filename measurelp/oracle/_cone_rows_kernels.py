@@ -154,5 +154,5 @@ def rows_of_child(values, first, middle_row, last, new, middle, low, high, uncut
 def value_at(rows, n_plus, w, inner):
     """The function at one point; rows are stored (r, n), ``inner`` is room for n numbers."""
     n = rows.shape[1]
-    plus = sum_of_active(rows, 0, n_plus, w, inner)
+    plus = sum_of_active(rows, np.int64(0), n_plus, w, inner)
     return plus - sum_of_active(rows, n_plus, n, w, inner)
