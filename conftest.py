@@ -6,5 +6,5 @@ collect_ignore = []
 if importlib.util.find_spec("torch") is None:
     collect_ignore += [
         "measurelp/deep/_torch_variation.py", "measurelp/network/_torch_layers.py",
-        "measurelp/network/_torch_modules.py",
+        "measurelp/network/_torch_modules.py", "measurelp/sparse/_torch_lista.py",
     ]  # fmt: skip

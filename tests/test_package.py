@@ -177,6 +177,7 @@ def blocks(file):
         "docs/plotting.md",
         "docs/report.md",
         "docs/proof.md",
+        "docs/sparse.md",
     ],
 )
 def test_examples_in_the_documentation_run(file, tmp_path, monkeypatch):
