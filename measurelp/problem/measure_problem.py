@@ -149,6 +149,11 @@ class MeasureProblem:
                 "has no weight; leave these rows out instead."
             )
         if bias == "free" and skip == "none":
+            if not activation.is_homogeneous:
+                raise InvalidProblem(
+                    f'bias="free" with skip="none": a {activation.name} unit has no norm in which its '
+                    'bias could count; bias="penalized" is the same problem.'
+                )
             raise InvalidProblem(
                 'bias="free" with skip="none": the infimum is not attained (a constant is the '
                 "limit of units whose kinks run off to infinity, at a cost that tends to 0). "
@@ -363,15 +368,15 @@ def _finite_targets(value: ArrayLike, *, n: int) -> NDArray[np.float64]:
 
 def _check_joint(loss: Loss, ball: Ball, activation: Activation) -> None:
     """Refuse what joint outputs have no proof or no algorithm for."""
-    if ball.name != "l2":
-        raise InvalidProblem(
-            f"ball: joint outputs are bounded over the l2 ball only, found {ball.name}; use mlp.L2Ball() "
-            'or outputs="separate".'
-        )
     if activation.name != "relu":
         raise InvalidProblem(
             f"activation: joint outputs are solved for mlp.ReLU() only, found {activation.name}; use "
             'it or outputs="separate".'
+        )
+    if ball.name != "l2":
+        raise InvalidProblem(
+            f"ball: joint outputs are bounded over the l2 ball only, found {ball.name}; use mlp.L2Ball() "
+            'or outputs="separate".'
         )
     if not (loss.is_smooth or loss.is_hard_constraint):
         raise InvalidProblem(

@@ -58,6 +58,21 @@ def sign_patterns(rows) -> np.ndarray:
     return np.array(found, dtype=int).reshape(len(found), len(rows))
 
 
+def step_patterns(rows) -> np.ndarray:
+    """All 0/1 vectors 1{<x_i, w> >= 0}: for each, a w with <x_i, w> >= 0 on it and <= -1 off it."""
+    found = []
+    for active in itertools.product([0, 1], repeat=len(rows)):
+        mask = np.array(active, dtype=bool)
+        signed = np.where(mask[:, None], -rows, rows)
+        answer = linprog(
+            np.zeros(rows.shape[1]), A_ub=signed, b_ub=np.where(mask, 0.0, -1.0),
+            bounds=(None, None),
+        )  # fmt: skip
+        if answer.status == 0:
+            found.append(active)
+    return np.array(found, dtype=float)
+
+
 # ---- the program over all cells -----------------------------------------------------------------------
 
 
@@ -72,17 +87,24 @@ def loss_expression(name, fit, y, weight, parameter=None):
         "squared_hinge": lambda: cp.square(cp.pos(1.0 - cp.multiply(y, fit))),
         "logistic": lambda: cp.logistic(-cp.multiply(y, fit)),
         "poisson": lambda: cp.exp(fit) - cp.multiply(y, fit),
+        "multinomial_logistic": lambda: (
+            cp.log_sum_exp(fit, axis=1) - cp.sum(cp.multiply(y, fit), axis=1)
+        ),
     }[name]()
+    if len(terms.shape) == 2:
+        weight = np.repeat(np.asarray(weight)[:, None], terms.shape[1], axis=1)
     return cp.sum(cp.multiply(weight, terms))
 
 
 def cone_program(
-    X, y, *, lam=1.0, bias="penalized", skip="none", interpolate=False, patterns=None, loss=None
-):
+    X, y, *, lam=1.0, bias="penalized", skip="none", interpolate=False, patterns=None, loss=None,
+    slopes=(1.0, 0.0), order=2,
+):  # fmt: skip
     """Optimal value of the program with one cone a cell and sign, by CVXPY; inf when it is infeasible.
 
     ``min loss(sum_c D_c X (u_c - v_c) + S b) + lam sum_c |u_c| + |v_c|`` over u_c, v_c in closed cell c.
-    ``loss`` makes an expression of the fit; without one half the sum of squares.
+    ``loss`` makes an expression of the fit; without one half the sum of squares.  ``slopes`` (p, q) are those of the
+    activation p t_+ + q (-t)_+, whose D_c has p and -q, and ``order`` is that of the norm.
     """
     rows, S, y = lifted(X, bias), skip_columns(X, skip), np.asarray(y, dtype=float)
     p = rows.shape[1] - (bias == "free")
@@ -90,13 +112,14 @@ def cone_program(
         patterns = sign_patterns(rows)
     m, r = len(patterns), rows.shape[1]
     U, V = cp.Variable((m, r)), cp.Variable((m, r))
-    active = (patterns > 0).astype(float)
+    active = np.where(patterns > 0, slopes[0], -slopes[1])
     fit = cp.sum(cp.multiply(active.T, rows @ (U - V).T), axis=1)
     if S.shape[1]:
         fit = fit + S @ cp.Variable(S.shape[1])
     side = np.where(patterns > 0, 1.0, -1.0).T
     walls = [cp.multiply(side, rows @ U.T) >= 0, cp.multiply(side, rows @ V.T) >= 0]
-    variation = cp.sum(cp.norm(U[:, :p], axis=1)) + cp.sum(cp.norm(V[:, :p], axis=1))
+    variation = cp.sum(cp.norm(U[:, :p], order, axis=1))
+    variation = variation + cp.sum(cp.norm(V[:, :p], order, axis=1))
     if interpolate:
         program = cp.Problem(cp.Minimize(variation), [*walls, fit == y])
     else:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import cvxpy as cp
 import numpy as np
 
-from oracles.brute import lifted
+from oracles.brute import lifted, loss_expression, skip_columns
 
 
 def outputs(rows, A, weights) -> np.ndarray:
@@ -67,3 +68,66 @@ def group_lasso(rows, Y, directions, *, lam=1.0, interpolate=False) -> float:
         program = cp.Problem(cp.Minimize(loss + lam * variation))
     program.solve(solver="CLARABEL")
     return float(program.value)
+
+
+def candidates(X, A, bias: str) -> np.ndarray:
+    """Weights of unit norm among which |F| attains its supremum, as :func:`supremum` says."""
+    if bias != "free":
+        rows = lifted(X, bias)
+        return stationary_points(rows, A)
+    slices = []
+    for centre in np.unique(X, axis=0):
+        w = stationary_points(X - centre, A)
+        slices.append(np.column_stack([w, -w @ centre]))
+    return np.vstack(slices)
+
+
+def joint_optimum(X, Y, name, *, lam, bias, skip, weight, parameter=None, excess=1e-8) -> float:
+    """Optimal value of the joint problem, inf where nothing interpolates: group lassos in CVXPY over ever more directions.
+
+    For the dual vector A of each group lasso all candidates for the maximum of |F| are tried.  When none exceeds lam by
+    more than ``excess`` of it, the group lasso's value is the optimum: its dual, shrunk that little, is feasible.
+    """
+    X, Y = np.asarray(X, float), np.asarray(Y, float)
+    rows, columns = lifted(X, bias), skip_columns(X, skip)
+    p = rows.shape[1] - (bias == "free")
+    directions = np.random.default_rng(0).standard_normal((40, rows.shape[1]))
+    span = np.hstack([np.maximum(rows @ directions.T, 0.0), columns])
+    both = np.hstack([span, Y])
+    if name == "interpolation" and np.linalg.matrix_rank(both) > np.linalg.matrix_rank(span):
+        return math.inf
+    for _ in range(60):
+        directions /= np.linalg.norm(directions[:, :p], axis=1)[:, None]
+        V, fit = cp.Variable((len(directions), Y.shape[1])), cp.Variable(Y.shape)
+        model = np.maximum(rows @ directions.T, 0.0) @ V
+        if columns.shape[1]:
+            model = model + columns @ cp.Variable((columns.shape[1], Y.shape[1]))
+        link = fit == model
+        variation = cp.sum(cp.norm(V, axis=1))
+        if name == "interpolation":
+            program = cp.Problem(cp.Minimize(variation), [link, fit == Y])
+        else:
+            loss = loss_expression(name, fit, Y, weight, parameter)
+            program = cp.Problem(cp.Minimize(loss + lam * variation), [link])
+        limit = 1.0 if name == "interpolation" else lam
+        program.solve(solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
+        assert program.value is not None, program.status
+        A = np.asarray(link.dual_value)
+        if bias == "free":
+            A = A - A.mean(axis=0)
+        points = candidates(X, A, bias)
+        sizes = np.linalg.norm(outputs(rows, A, points), axis=1)
+        if sizes.max() <= limit * (1.0 + excess):
+            return float(program.value)
+        order = np.argsort(-sizes)
+        new: list[np.ndarray] = []
+        for k in order[sizes[order] > limit * (1.0 + 0.5 * excess)]:
+            if all(np.linalg.norm(points[k] - other) > 1e-7 for other in new):
+                new.append(points[k])
+            if len(new) == 12:
+                break
+        heavy = np.linalg.norm(V.value, axis=1) > 1e-9
+        directions = np.vstack([directions[heavy], np.array(new)])
+    raise AssertionError(
+        f"the largest |F| is still {sizes.max() / limit - 1.0:.1e} above its limit"
+    )

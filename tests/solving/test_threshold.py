@@ -1,33 +1,15 @@
 """Threshold units against CVXPY over patterns found by sign vectors and linear programs, and closed forms."""
 
-import itertools
-
 import cvxpy as cp
 import numpy as np
 import pytest
 from oracles import brute
 from oracles.rays import program_over_atoms
-from scipy.optimize import linprog
 
 import measurelp as mlp
 from measurelp.dictionary.patterns import all_patterns
 
 SETTINGS = [("none", "none"), ("penalized", "none"), ("penalized", "constant"), ("none", "affine")]
-
-
-def brute_patterns(rows):
-    """All 0/1 vectors 1{<x_i, w> >= 0}: for each, a w with <x_i, w> >= 0 on it and <= -1 off it."""
-    found = []
-    for active in itertools.product([0, 1], repeat=len(rows)):
-        mask = np.array(active, dtype=bool)
-        signed = np.where(mask[:, None], -rows, rows)
-        answer = linprog(
-            np.zeros(rows.shape[1]), A_ub=signed, b_ub=np.where(mask, 0.0, -1.0),
-            bounds=(None, None),
-        )  # fmt: skip
-        if answer.status == 0:
-            found.append(active)
-    return np.array(found, dtype=float)
 
 
 def draw(family, seed):
@@ -45,7 +27,7 @@ def test_all_patterns_are_found(family, bias, seed):
     X, y = draw(family, seed)
     problem = mlp.MeasureProblem(X, y, lam=1.0, bias=bias, activation=mlp.Threshold())
     patterns = all_patterns(problem)
-    expected = {tuple(map(int, row)) for row in brute_patterns(brute.lifted(X, bias))}
+    expected = {tuple(map(int, row)) for row in brute.step_patterns(brute.lifted(X, bias))}
     assert {tuple(map(int, row)) for row in patterns.active} == expected
     assert len(patterns.active) == len(expected)
     usable = patterns.has_weight
@@ -67,7 +49,7 @@ def test_against_the_program_over_all_patterns(name, bias, skip, family):
     problem = mlp.MeasureProblem(
         X, y, lam=0.15, loss=loss, bias=bias, skip=skip, activation=mlp.Threshold()
     )
-    features = brute_patterns(brute.lifted(X, bias)).T
+    features = brute.step_patterns(brute.lifted(X, bias)).T
     columns = brute.skip_columns(X, skip)
     solution = mlp.solve(problem)
     if name == "interpolation":
@@ -190,7 +172,7 @@ def test_lam_max_is_the_largest_sum_over_a_pattern():
     rng = np.random.default_rng(5)
     X, y = rng.standard_normal((7, 2)), rng.standard_normal(7)
     problem = mlp.MeasureProblem(X, y, lam=1.0, activation=mlp.Threshold())
-    expected = np.abs(brute_patterns(brute.lifted(X, "penalized")) @ y).max()
+    expected = np.abs(brute.step_patterns(brute.lifted(X, "penalized")) @ y).max()
     assert mlp.lam_max(problem) == pytest.approx(expected, rel=1e-9)
 
 
