@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     from measurelp.problem import (
         Absolute,
         AbsoluteValue,
+        GatedReLU,
         Hinge,
         Huber,
         Interpolation,
@@ -175,7 +176,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "measurelp.problem": (
-        "Absolute", "AbsoluteValue", "Hinge", "Huber", "Interpolation", "L1Ball", "L2Ball", "LInfBall", "LeakyReLU", "Logistic", "Loss",
+        "Absolute", "AbsoluteValue", "GatedReLU", "Hinge", "Huber", "Interpolation", "L1Ball", "L2Ball", "LInfBall", "LeakyReLU", "Logistic", "Loss",
         "MeasureProblem", "Poisson", "Quantile", "ReLU", "Squared", "SquaredHinge",
         "Threshold",
         "MeasureProblem", "MultinomialLogistic", "Poisson", "Quantile", "ReLU", "Squared", "SquaredHinge",
@@ -256,6 +257,7 @@ __all__ = [
     "DictionaryDiagnostics",
     "EventKind",
     "Forces",
+    "GatedReLU",
     "GatedRelaxation",
     "Hinge",
     "Huber",

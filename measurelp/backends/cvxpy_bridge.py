@@ -73,6 +73,11 @@ def cvxpy_from_problem(problem: MeasureProblem, cells: SignedCells) -> cp.Proble
             f"problem: the program over cells is that of one output, found {problem.n_outputs}; pass "
             "problem.column(j), one for each."
         )
+    if problem.ball.name != "l2" or problem.activation.slopes != (1.0, 0.0):
+        raise InvalidProblem(
+            "problem: the program over cells is stated here for L2Ball() and ReLU(), found "
+            f"{problem.ball!r} and {problem.activation!r}."
+        )
     positive = cp.Variable((width, n_cells), name="positive")
     negative = cp.Variable((width, n_cells), name="negative")
     side = np.where(signs > 0, 1.0, -1.0).T

@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from measurelp.deep.models import check_plain
 from measurelp.errors import InvalidProblem
 from measurelp.network import ReluNetwork
-from measurelp.problem import MeasureProblem
+from measurelp.problem import MeasureProblem, check_measures
 from measurelp.solving import Solution, solve
 
 Matrix = NDArray[np.float64]
@@ -90,6 +90,7 @@ def width_bounds(problem: MeasureProblem) -> WidthBounds:
     >>> width_bounds(MeasureProblem([[0.0], [1.0], [2.0]], [1.0, 0.0, 1.0], lam=0.1))
     WidthBounds(covariances=12, outputs=3, one_dimensional=12)
     """
+    check_measures(problem)
     n, outputs = problem.n, problem.y.size // problem.n
     flat = problem.d == 1 and problem.has_bias and outputs == 1
     return WidthBounds(n * (n + 1), n * outputs, 4 * n if flat else None)

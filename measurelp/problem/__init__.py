@@ -4,6 +4,7 @@ from measurelp.problem.activations import (
     ACTIVATIONS,
     AbsoluteValue,
     Activation,
+    GatedReLU,
     LeakyReLU,
     ReLU,
     Threshold,
@@ -27,7 +28,7 @@ from measurelp.problem.losses import (
     Squared,
     SquaredHinge,
 )
-from measurelp.problem.measure_problem import MeasureProblem, finite_matrix
+from measurelp.problem.measure_problem import MeasureProblem, check_measures, finite_matrix
 from measurelp.problem.numbers import float_array, positive_number
 from measurelp.problem.polyhedral_balls import L1Ball, LInfBall
 from measurelp.problem.row_space import RowSpace, row_space
@@ -41,6 +42,7 @@ __all__ = [
     "Activation",
     "Ball",
     "ConeForm",
+    "GatedReLU",
     "Hinge",
     "Huber",
     "Interpolation",
@@ -64,6 +66,7 @@ __all__ = [
     "UnitCount",
     "activation_document",
     "activation_from_document",
+    "check_measures",
     "finite_matrix",
     "float_array",
     "lam_from_weight_decay",

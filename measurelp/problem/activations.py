@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.errors import InvalidProblem
+from measurelp.problem.numbers import float_array
 
 
 @runtime_checkable
@@ -132,6 +133,57 @@ class Threshold:
     def values(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.where(inner >= 0.0, 1.0, 0.0)
 
+
+@dataclass(frozen=True, eq=False)
+class GatedReLU:
+    r"""Linear units behind fixed gates, :math:`1\{\langle x, g\rangle\ge 0\}\,\langle x, w\rangle`.
+
+    Not a function of :math:`\langle x, w\rangle`, so networks of such units are no measures on
+    weights: :func:`measurelp.solve` answers a problem with them by the group lasso of
+    :func:`measurelp.gated_relaxation`, and everything else refuses it.
+
+    Parameters
+    ----------
+    gates : (k, d') array_like, optional
+        Gate vectors, the bias last if there is one; those of all cells of the data if left out.
+
+    Examples
+    --------
+    >>> GatedReLU()
+    GatedReLU()
+    >>> GatedReLU([[1.0, 0.0]])
+    GatedReLU(1 gates)
+    """
+
+    is_homogeneous: ClassVar[bool] = True
+    gates: NDArray[np.float64] | None = None
+    name: str = field(default="gated_relu", init=False)
+    slopes: tuple[float, float] = field(default=(float("nan"), float("nan")), init=False)
+
+    def __post_init__(self) -> None:
+        if self.gates is None:
+            return
+        gates = float_array("gates", self.gates, "vectors, one a row,")
+        if gates.ndim != 2 or gates.size == 0 or not np.isfinite(gates).all():
+            raise InvalidProblem(
+                "gates: expected finite vectors, one a row, as an array of shape (k, d'), found shape "
+                f"{gates.shape}" + ("." if np.isfinite(gates).all() else " with NaN or inf.")
+            )
+        gates.setflags(write=False)
+        object.__setattr__(self, "gates", gates)
+
+    def __repr__(self) -> str:
+        return "GatedReLU()" if self.gates is None else f"GatedReLU({len(self.gates)} gates)"
+
+    def values(self, inner: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Refused: what a gated unit does with an input is not told by :math:`\\langle x, w\\rangle`."""
+        raise InvalidProblem(NO_MEASURE)
+
+
+NO_MEASURE = (
+    "problem: its units stand behind fixed gates, which no measure on weights can say; mlp.solve(problem) "
+    "answers it, and for anything else state the problem with another activation, such as mlp.ReLU()."
+)
 
 ACTIVATIONS: dict[str, type[ReLU | LeakyReLU | AbsoluteValue | Threshold]] = {
     "relu": ReLU,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from measurelp._display import compact, html_table
 from measurelp.errors import InvalidProblem
-from measurelp.problem.activations import Activation, ReLU
+from measurelp.problem.activations import NO_MEASURE, Activation, GatedReLU, ReLU
 from measurelp.problem.balls import Ball, L2Ball, UnitCount
 from measurelp.problem.losses import Loss, Squared
 from measurelp.problem.numbers import float_array, positive_number
@@ -56,7 +56,7 @@ class MeasureProblem:
     activation : Activation
         :class:`~measurelp.ReLU` (default), :class:`~measurelp.LeakyReLU`,
         :class:`~measurelp.AbsoluteValue` or :class:`~measurelp.Threshold`, for which the norm
-        does not enter.
+        does not enter.  :class:`~measurelp.GatedReLU` is another model, for :func:`~measurelp.solve` only.
     bias : {"penalized", "none", "free"}
         See above.
     skip : {"none", "constant", "affine"}
@@ -135,6 +135,8 @@ class MeasureProblem:
         _choice("bias", bias, get_args(Bias))
         _choice("skip", skip, get_args(Skip))
         _choice("outputs", outputs, get_args(Outputs))
+        if isinstance(activation, GatedReLU):
+            _check_gated(activation, ball, bias, targets, inputs)
         if targets.ndim == 2 and outputs == "joint":
             _check_joint(loss, ball, activation)
         if outputs == "separate" and loss.couples_outputs:
@@ -217,6 +219,11 @@ class MeasureProblem:
     def is_polyhedral(self) -> bool:
         """Whether finitely many hidden weights, known beforehand, suffice: a finite dictionary."""
         return self.ball.fan is not None or not self.activation.is_homogeneous
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether units stand behind fixed gates, so that networks are no measures on weights."""
+        return isinstance(self.activation, GatedReLU)
 
     @property
     def has_bias(self) -> bool:
@@ -364,6 +371,38 @@ def _finite_targets(value: ArrayLike, *, n: int) -> NDArray[np.float64]:
             f"y: {len(bad)} targets are NaN or infinite, the first at row {int(bad[0][0])}."
         )
     return np.ascontiguousarray(y)
+
+
+def check_measures(problem: MeasureProblem) -> None:
+    """Refuse a problem whose networks are no measures on weights."""
+    if problem.is_gated:
+        raise InvalidProblem(NO_MEASURE)
+
+
+def _check_gated(
+    activation: GatedReLU, ball: Ball, bias: Bias, targets: NDArray[np.float64],
+    inputs: NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Refuse what the gated model is not stated for."""
+    if ball.name != "l2":
+        raise InvalidProblem(
+            f"ball: gated units are a group lasso in the l2 norm; use mlp.L2Ball(), found {ball.name}."
+        )
+    if targets.ndim == 2:
+        raise InvalidProblem(
+            f"y: gated units are solved for one output, found {targets.shape[1]} columns; solve them one by one."
+        )
+    if bias == "free":
+        raise InvalidProblem(
+            "bias: behind a fixed gate a bias outside the norm costs nothing, so gates would fit "
+            'steps for free; choose bias="penalized" or bias="none".'
+        )
+    width = inputs.shape[1] + (bias == "penalized")
+    if activation.gates is not None and activation.gates.shape[1] != width:
+        raise InvalidProblem(
+            f"gates: expected {width} columns, as many as hidden weights have entries, found "
+            f"{activation.gates.shape[1]}."
+        )
 
 
 def _check_joint(loss: Loss, ball: Ball, activation: Activation) -> None:

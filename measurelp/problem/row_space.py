@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.problem.balls import Ball
-from measurelp.problem.measure_problem import MeasureProblem
+from measurelp.problem.measure_problem import MeasureProblem, check_measures
 
 _ROUNDOFF = 2.0**-53
 _RANK_TOLERANCE = 1e-11
@@ -102,6 +102,7 @@ def row_space(problem: MeasureProblem) -> RowSpace:
     Complexity O(n d^2).  The numerical rank may be taken too low: what that loses is in
     ``residual`` and therefore in every bound, never ignored.
     """
+    check_measures(problem)
     free = problem.bias == "free"
     inputs = problem.X if free else problem.lifted
     shift = inputs.mean(axis=0) if free else np.zeros(inputs.shape[1])

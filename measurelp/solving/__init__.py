@@ -4,7 +4,8 @@ from measurelp.solving.breakpoints import path_breakpoints
 from measurelp.solving.certifying import certify
 from measurelp.solving.diagnosis import Diagnosis, diagnose
 from measurelp.solving.entry import solve
-from measurelp.solving.gated import GatedRelaxation, gated_relaxation
+from measurelp.solving.gated import gated_relaxation
+from measurelp.solving.gated_units import GatedRelaxation
 from measurelp.solving.largest_lam import LamBracket, lam_max, lam_max_bracket
 from measurelp.solving.path import SolutionPath, solve_path
 from measurelp.solving.path_events import Breakpoints, EventKind, PathEvent, PathSegment

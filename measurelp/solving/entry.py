@@ -19,6 +19,7 @@ from measurelp.oracle import CellOracle, Oracle, PatternOracle, choose_oracle
 from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.solving.cell_generation import CellGeneration
 from measurelp.solving.from_below import interpolant_from_below
+from measurelp.solving.gated import solve_gated
 from measurelp.solving.interrupts import remembered_interrupts
 from measurelp.solving.pattern_generation import solve_over_patterns
 from measurelp.solving.progress import Callback
@@ -81,6 +82,7 @@ def solve(
     Returns
     -------
     Solution
+        For gated units a :class:`~measurelp.GatedRelaxation`, about another class of models.
 
     Raises
     ------
@@ -117,7 +119,17 @@ def solve(
             start=None if start is None else candidate_measure(problem, start),
         )  # fmt: skip
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
+    if problem.is_gated and (backend, oracle, cells, start) != (None, None, None, None):
+        raise InvalidProblem(
+            "backend, oracle, cells, start: gated units are solved over their gates, all of which are "
+            "evaluated, by Clarabel; leave these out."
+        )
     with remembered_interrupts() as interrupts, one_thread():
+        if problem.is_gated:
+            return solve_gated(
+                problem, tol_gap=tol_gap, max_rounds=max_rounds, deadline=deadline,
+                callback=callback, interrupts=interrupts,
+            )  # fmt: skip
         space = row_space(problem)
         chosen_oracle, why = _chosen_oracle(oracle, cells, problem, space, n_jobs)
         if isinstance(chosen_oracle, PatternOracle):

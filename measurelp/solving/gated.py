@@ -1,58 +1,46 @@
-"""The gated ReLU relaxation: a group lasso over gates, which bounds the ReLU problem from below."""
+"""Gated ReLU units: a group lasso over gates, which bounds the ReLU problem from below.
+
+Gates are known beforehand, so evaluating all of them is the proof, as for threshold units
+(:mod:`measurelp.solving.pattern_generation`).
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from measurelp.arrangement import Arrangement, enumerate_cells
 from measurelp.backends import ClarabelBackend
-from measurelp.certificate import skip_basis
+from measurelp.certificate import (
+    Certificate,
+    infeasible_certificate,
+    interpolation_obstacle,
+    skip_basis,
+)
 from measurelp.certificate.bounds import admissible_dual, dual_bound
 from measurelp.certificate.certificate import relative
 from measurelp.errors import InvalidProblem
-from measurelp.problem import MeasureProblem, finite_matrix, row_space
+from measurelp.measure import Skip
+from measurelp.problem import GatedReLU, MeasureProblem, ReLU, row_space
 from measurelp.program import restricted_program
+from measurelp.program.formulate import skip_from_coefficients
+from measurelp.solving.gated_units import GatedMeasure, GatedRelaxation
+from measurelp.solving.interrupts import Interrupts, remembered_interrupts
 from measurelp.solving.neurons import Training
-from measurelp.status import PointKind
+from measurelp.solving.progress import Callback, Progress
+from measurelp.solving.threads import one_thread
+from measurelp.status import PointKind, Scope, Termination, Verdict
 
 _ROUNDOFF = 2.0**-53
 _MOST_GATES = 500_000
 _FIRST, _NEW = 60, 40
 
-
-@dataclass(frozen=True, eq=False)
-class GatedRelaxation:
-    r"""The optimum of the gated model, as a proved bracket.
-
-    Attributes
-    ----------
-    value, lower : float
-        Objective of the weights that were found, and a proved lower bound on the gated
-        optimum.
-    relative_gap : float
-    bounds_relu : bool
-        Whether all gates of the data were used; then ``lower`` bounds the ReLU problem's optimum too.
-        ``value`` never does.
-    active : (k, n) bool array
-        The gates in use, and ``weights`` (k, d') what each multiplies.
-    dual : (n,) array
-    message : str
-        What is proved, in a sentence.
-    """
-
-    value: float
-    lower: float
-    relative_gap: float
-    bounds_relu: bool
-    active: NDArray[np.bool_]
-    weights: NDArray[np.float64]
-    dual: NDArray[np.float64]
-    message: str
+Matrix = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 def gated_relaxation(
@@ -72,11 +60,13 @@ def gated_relaxation(
     data it relaxes the ReLU problem, since weights of a cell with both signs are a difference of
     two: p_gated <= p_relu, and the inequality can be strict.  It is another class of models,
     so nothing here says that a ReLU network is optimal, only how far below its optimum cannot lie.
+    ``mlp.solve`` of a problem with ``activation=mlp.GatedReLU(gates)`` gives the same.
 
     Parameters
     ----------
     problem : MeasureProblem
-        With the l2 ball, the ReLU and one output; any loss, bias "none" or "penalized", any skip.
+        With the l2 ball, the ReLU or gated units, and one output; any loss, bias "none" or
+        "penalized", any skip.
     gates : (k, d') array_like, optional
         Gate vectors; those of all cells of the data if left out (a vector on a hyperplane, such
         as 0, gives a gate that no cell has and enlarges the model).
@@ -106,16 +96,47 @@ def gated_relaxation(
     >>> round(mlp.gated_relaxation(problem).value, 6)  # the ReLU needs 3 + 4
     5.0
     """
-    _check(problem)
+    if problem.ball.name != "l2" or problem.is_vector or problem.bias == "free":
+        raise InvalidProblem(
+            "problem: gated units are stated for the l2 ball, one output and a bias that is penalized or "
+            "none (behind a fixed gate a bias outside the norm would fit steps for free); found "
+            f"{problem!r} with {problem.ball!r}."
+        )
+    if not (problem.is_gated or problem.activation.name == "relu"):
+        raise InvalidProblem(
+            f"problem: gated units relax the ReLU, and it has the activation {problem.activation!r}."
+        )
+    if gates is not None or not problem.is_gated:
+        problem = replace(problem, activation=GatedReLU(gates))  # type: ignore[arg-type]
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
-    active, complete = _gates(problem, gates)
-    training, space = Training.of(problem, row_space(problem)), row_space(problem)
-    basis = skip_basis(problem)
+    with remembered_interrupts() as interrupts, one_thread():
+        return solve_gated(problem, tol_gap=tol_gap, deadline=deadline, interrupts=interrupts)
+
+
+def solve_gated(
+    problem: MeasureProblem,
+    *,
+    tol_gap: float,
+    deadline: float,
+    interrupts: Interrupts,
+    max_rounds: int = 500,
+    callback: Callback | None = None,
+) -> GatedRelaxation:
+    """Generate gates until the bracket of a problem with gated units closes."""
+    began = time.perf_counter()
+    activation = problem.activation
+    assert isinstance(activation, GatedReLU)
+    plain = replace(problem, activation=ReLU())  # the same data, for what knows measures only
+    vectors, active = _gates(plain, activation.gates)
+    space = row_space(plain)
+    training, basis = Training.of(plain, space), skip_basis(plain)
     chosen = list(range(min(_FIRST, len(active))))
-    value, lower = math.inf, -math.inf
-    best: tuple[NDArray[np.intp], NDArray[np.float64]] = np.zeros(0, np.intp), np.zeros((0, 0))
-    proved = np.zeros(problem.n)
-    while True:
+    value, lower, rounds = math.inf, -math.inf, 0
+    used, weights = np.zeros(0, dtype=np.intp), np.zeros((0, plain.lifted.shape[1]))
+    coefficients, proved = np.zeros(plain.skip_columns.shape[1]), np.zeros(plain.n)
+    termination = Termination.CONVERGED
+    while termination is Termination.CONVERGED:
+        rounds += 1
         now = np.array(chosen, dtype=np.intp)
         program, lift = restricted_program(
             training.rows, active[now], np.ones(len(now)), [np.zeros(0, np.intp)] * len(now),
@@ -125,50 +146,84 @@ def gated_relaxation(
         report = ClarabelBackend().solve(program, tolerance=1e-10)
         dual = lift.dual(report)
         if dual is None or not np.isfinite(dual).all():
+            termination = Termination.NUMERICAL
             break
         infeasible = report.kind is PointKind.INFEASIBILITY_PROOF
         if report.x is not None and report.kind in (PointKind.OPTIMAL, PointKind.APPROXIMATE):
-            weights = lift.weights(report.x)
-            inner = active[now].T * (space.rows @ weights.T)
-            fit = inner.sum(axis=1) + problem.skip_columns @ lift.skip(report.x)
-            reached = problem.loss_value(fit) + problem.lam * float(training.norms(weights).sum())
+            found, skip = space.weights(lift.weights(report.x)), lift.skip(report.x)
+            reached = _objective(plain, active[now], found, skip)
             if reached < value:
-                value, best = reached, (now, weights)
-        alpha = admissible_dual(problem, training.to_problem(dual), basis)
-        sizes = _sizes(problem, active, alpha)
+                value, used, weights, coefficients = reached, now, found, skip
+        alpha = admissible_dual(plain, training.to_problem(dual), basis)
+        sizes, _ = _sizes(plain, active, alpha)
         if not infeasible:
-            bound, _ = dual_bound(problem, alpha, float(sizes.max(initial=0.0)))
+            bound, _ = dual_bound(plain, alpha, float(sizes.max(initial=0.0)))
             if bound > lower:
                 lower, proved = bound, alpha
-        if relative(max(0.0, value - lower), value, lower) <= tol_gap:
+        gap = relative(max(0.0, value - lower), value, lower)
+        if callback is not None:
+            seconds = time.perf_counter() - began
+            callback(Progress(rounds, len(chosen), value, lower, gap, seconds, "proving"))
+        if gap <= tol_gap:
             break
-        limit = 0.0 if infeasible else problem.lam * (1.0 + 1e-3 * tol_gap)
+        limit = 0.0 if infeasible else plain.lam * (1.0 + 1e-3 * tol_gap)
         waiting = [int(k) for k in np.argsort(-sizes)[: len(chosen) + _NEW] if sizes[k] > limit]
-        new = [k for k in waiting if k not in set(chosen)][:_NEW]
-        if not new or time.perf_counter() >= deadline:
-            break
+        known = set(chosen)
+        new = [k for k in waiting if k not in known][:_NEW]
+        if not new:
+            termination = Termination.STALLED
+        elif interrupts.requested:
+            termination = Termination.INTERRUPTED
+        elif time.perf_counter() >= deadline:
+            termination = Termination.TIME_LIMIT
+        elif rounds >= max_rounds:
+            termination = Termination.ROUND_LIMIT
         chosen += new
-    used, weights = best
-    return _result(
-        space.weights(weights) if len(used) else np.zeros((0, problem.lifted.shape[1])),
-        active[used], value, lower, proved, complete,
+    alive = np.any(weights != 0.0, axis=1)
+    used, weights = used[alive], weights[alive]
+    measure = GatedMeasure(
+        vectors[used], active[used], weights, _skip(plain, coefficients), plain.n_penalized
+    )
+    certificate = _certificate(problem, plain, value, lower, proved, active, tol_gap)
+    if certificate.verdict is Verdict.INFEASIBLE:
+        termination = Termination.INFEASIBLE
+    stats = {
+        "rounds": rounds, "gates": len(active), "oracle": "gates", "backend": "clarabel",
+        "seconds": time.perf_counter() - began,
+    }  # fmt: skip
+    return GatedRelaxation(
+        problem, measure, certificate.dual, certificate, termination, stats,
+        bounds_relu=activation.gates is None,
     )  # fmt: skip
 
 
-def _sizes(
-    problem: MeasureProblem, active: NDArray[np.bool_], alpha: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Bounds of |sum_i alpha_i D_ii x_i| for each gate, the rounding of the sums charged."""
+def _objective(
+    problem: MeasureProblem, active: Flags, weights: Matrix, coefficients: NDArray[np.float64]
+) -> float:
+    """Loss and norms of weights behind gates, recomputed from the data."""
+    fit = np.sum(active.T * (problem.lifted @ weights.T), axis=1)
+    fit = fit + problem.skip_columns @ coefficients
+    return problem.loss_value(fit) + problem.lam * math.fsum(problem.weight_norm(weights))
+
+
+def _skip(problem: MeasureProblem, coefficients: NDArray[np.float64]) -> Skip | None:
+    return skip_from_coefficients(problem, coefficients) if len(coefficients) else None
+
+
+def _sizes(problem: MeasureProblem, active: Flags, alpha: Matrix) -> tuple[Matrix, float]:
+    """Bounds of |sum_i alpha_i D_ii x_i| for each gate, and how much of them is rounding."""
     weighted = alpha[:, None] * problem.lifted[:, : problem.n_penalized]
     rounding = 2.0 * (problem.n + problem.d + 8) * _ROUNDOFF
-    return np.asarray(
-        np.linalg.norm(active @ weighted, axis=1) * (1.0 + 1e-14)
-        + rounding * float(np.linalg.norm(weighted, axis=1).sum())
-    )
+    rounding *= float(np.linalg.norm(weighted, axis=1).sum())
+    sizes = np.linalg.norm(active @ weighted, axis=1) * (1.0 + 1e-14) + rounding
+    return np.asarray(sizes), rounding
 
 
-def _gates(problem: MeasureProblem, gates: ArrayLike | None) -> tuple[NDArray[np.bool_], bool]:
-    """Distinct gates (k, n), and whether they are those of all cells."""
+def _gates(problem: MeasureProblem, gates: Matrix | None) -> tuple[Matrix, Flags]:
+    """Gate vectors (k, d') and what distinct gates they make, (k, n).
+
+    A vector of NaN stands for a cell too thin to hold a point of double precision.
+    """
     rows = problem.lifted
     if gates is None:
         arrangement = Arrangement.from_data(rows)
@@ -177,37 +232,39 @@ def _gates(problem: MeasureProblem, gates: ArrayLike | None) -> tuple[NDArray[np
                 f"X: up to {arrangement.bound_cells()} cells, each a gate; pass some gates, whose "
                 "model is smaller and bounds nothing else."
             )
-        return np.unique(enumerate_cells(arrangement).signs > 0, axis=0), True
-    given = finite_matrix("gates", gates)
-    if given.shape[1] != rows.shape[1]:
-        raise InvalidProblem(
-            f"gates: expected {rows.shape[1]} columns, as many as hidden weights have entries, found "
-            f"{given.shape[1]}."
-        )
-    return np.unique(given @ rows.T >= 0.0, axis=0), False
+        cells = enumerate_cells(arrangement, witness=True)
+        open_gates, vectors = cells.signs > 0, cells.witnesses
+        assert vectors is not None
+    else:
+        open_gates, vectors = gates @ rows.T >= 0.0, gates
+    distinct, first = np.unique(open_gates, axis=0, return_index=True)
+    return vectors[first], distinct
 
 
-def _check(problem: MeasureProblem) -> None:
-    if problem.ball.name != "l2" or problem.activation.name != "relu" or problem.is_vector:
-        raise InvalidProblem(
-            "problem: the gated relaxation is stated for the l2 ball, the ReLU and one output; found "
-            f"{problem!r}."
-        )
-    if problem.bias == "free":
-        raise InvalidProblem(
-            "problem: behind a fixed gate a bias outside the norm costs nothing, so gates would fit "
-            'steps for free; choose bias="penalized" or bias="none".'
-        )
-
-
-def _result(
-    weights: NDArray[np.float64], active: NDArray[np.bool_],
-    value: float, lower: float, dual: NDArray[np.float64], complete: bool,
-) -> GatedRelaxation:  # fmt: skip
-    gap = relative(max(0.0, value - lower), value, lower)
+def _certificate(
+    problem: MeasureProblem, plain: MeasureProblem, value: float, lower: float,
+    dual: NDArray[np.float64], active: Flags, tol_gap: float,
+) -> Certificate:  # fmt: skip
+    """What is proved, in the gated model's own words."""
+    all_gates = isinstance(problem.activation, GatedReLU) and problem.activation.gates is None
+    if plain.loss.is_hard_constraint and all_gates and math.isinf(value):
+        # Gates of all cells span what ReLU units of all cells span.
+        q = interpolation_obstacle(plain)
+        if q is not None:
+            return infeasible_certificate(plain, q)
+    gap = max(0.0, value - lower)
+    closed = relative(gap, value, lower) <= tol_gap
     message = f"the optimum of the gated model lies in [{lower:.9g}, {value:.9g}]; "
-    if complete:
+    if all_gates:
         message += f"with the gates of all cells it is at most that of the ReLU, so {lower:.9g} bounds both"
     else:
         message += "with gates that were given it bounds no other model"
-    return GatedRelaxation(value, lower, gap, complete, active, weights, dual, message)
+    sizes, rounding = _sizes(plain, active, dual)
+    largest = float(sizes.max(initial=0.0))
+    return Certificate(
+        verdict=Verdict.OPTIMAL if closed else Verdict.BRACKETED, primal_value=value,
+        dual_value=lower, gap=gap, relative_gap=relative(gap, value, lower),
+        sup=(max(0.0, largest * (1.0 - 3e-14) - 2.0 * rounding), largest), limit=plain.lam,
+        scope=Scope.COMPLETE, witness=None, improvement=None, dual=dual, tol_gap=tol_gap,
+        message=message,
+    )  # fmt: skip

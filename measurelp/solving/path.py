@@ -18,7 +18,7 @@ from measurelp.backends import Backend
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
 from measurelp.oracle import Oracle
-from measurelp.problem import MeasureProblem
+from measurelp.problem import MeasureProblem, check_measures
 from measurelp.solving.entry import solve
 from measurelp.solving.interrupts import remembered_interrupts
 from measurelp.solving.largest_lam import lam_max
@@ -218,6 +218,7 @@ def solve_path(
     >>> path.n_atoms.tolist(), np.round(path.primal_values, 6).tolist()
     ([0, 1, 2], [97.0, 72.5, 17.0])
     """
+    check_measures(problem)
     if problem.loss.is_hard_constraint:
         raise InvalidProblem("problem: lam does not enter interpolation, so there is no path.")
     given = None if lams is None else _checked_lams(lams)
