@@ -120,7 +120,8 @@ class Training:
             along = -np.sum(step * change, axis=1) / np.where(size > 0.0, size, np.inf)
             seen = size > 1e-24 * float(np.sum(fit * fit))
             curvature = np.where(seen, np.clip(along, 0.05 * curvature, curvature), curvature)
-        curvature = curvature + (damping + _LEAST_CURVATURE) * float(curvature.max())
+        largest = float(curvature.max()) or 1.0  # flat: Huber's loss far from every target
+        curvature = curvature + (damping + _LEAST_CURVATURE) * largest
         root = np.sqrt(curvature)
         return replace(
             self, rows=self.rows * root[:, None], y=((fit.T + alpha.T / curvature) * root).T,

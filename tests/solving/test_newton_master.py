@@ -48,3 +48,17 @@ def test_a_master_that_never_settles_is_replaced(loss, monkeypatch):
     solution = mlp.solve(mlp.MeasureProblem(X, y, lam=0.5, loss=loss, sample_weight=weight))
     assert solution.stats["master"] == "conic"
     assert solution.certificate.is_optimal, solution
+
+
+def test_a_loss_that_is_flat_at_the_start_is_solved():
+    """All targets are further from 0 than Huber's delta: no curvature anywhere."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((20, 2))
+    y = 5.0 + np.maximum(X @ [1.0, 0.5], 0.0)
+    problem = mlp.MeasureProblem(X, y, lam=0.5, loss=mlp.Huber(0.1), skip="constant")
+    solution = mlp.solve(problem)
+    assert solution.certificate.is_optimal, solution
+    conic = mlp.solve(problem, backend="clarabel")
+    assert solution.certificate.primal_value == pytest.approx(
+        conic.certificate.primal_value, rel=2e-6
+    )
