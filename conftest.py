@@ -7,4 +7,5 @@ if importlib.util.find_spec("torch") is None:
     collect_ignore += [
         "measurelp/deep/_torch_variation.py", "measurelp/network/_torch_layers.py",
         "measurelp/network/_torch_modules.py", "measurelp/sparse/_torch_lista.py",
+        "measurelp/training/_torch_steps.py",
     ]  # fmt: skip

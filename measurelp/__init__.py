@@ -173,6 +173,13 @@ if TYPE_CHECKING:
         unroll_ista,
     )
     from measurelp.status import PointKind, Scope, Standing, Termination, Verdict
+    from measurelp.training import (
+        TrainingRecord,
+        TrainingRun,
+        TrainingSettings,
+        load_training,
+        train,
+    )
 
 _HOMES = {
     "measurelp.problem": (
@@ -222,6 +229,9 @@ _HOMES = {
         "LassoGap", "LearnedNetwork", "RecoveryRates", "SparseCodes", "UnrolledNetwork",
         "coherent_dictionary", "fista", "ista", "lasso_gap", "learn_ista", "least_l1_code",
         "recovery_rates", "soft_threshold", "unroll_ista",
+    ),
+    "measurelp.training": (
+        "TrainingRecord", "TrainingRun", "TrainingSettings", "load_training", "train",
     ),
     "measurelp.status": ("PointKind", "Scope", "Standing", "Termination", "Verdict"),
     "measurelp.errors": (
@@ -310,6 +320,9 @@ __all__ = [
     "Standing",
     "Termination",
     "Threshold",
+    "TrainingRecord",
+    "TrainingRun",
+    "TrainingSettings",
     "Uniqueness",
     "UniquenessVerdict",
     "UnrolledNetwork",
@@ -350,6 +363,7 @@ __all__ = [
     "load_network",
     "load_scaler",
     "load_solution",
+    "load_training",
     "matrix_report",
     "measure_from_network",
     "minimise_covariances",
@@ -382,6 +396,7 @@ __all__ = [
     "stability",
     "torch_from_chain",
     "torch_from_network",
+    "train",
     "uniqueness",
     "unroll_ista",
     "variation_network",

@@ -1,0 +1,251 @@
+"""Training of two-layer networks, recorded, stopped and resumed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from measurelp._optional import require
+from measurelp.errors import InvalidProblem
+from measurelp.network import ReluNetwork
+from measurelp.problem import L2Ball, MeasureProblem, ReLU, Squared
+from measurelp.status import Termination
+from measurelp.training.record import TrainingRecord, record_of
+from measurelp.training.settings import TrainingSettings
+from measurelp.training.start import starting_weights, weights_of_network
+
+Matrix = NDArray[np.float64]
+
+# A run whose objective exceeds this many times that of its start and of no network has diverged.
+_EXPLODED = 1e6
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRun:
+    """Networks in training: their weights, their record, and what is needed to go on.
+
+    Attributes
+    ----------
+    settings : TrainingSettings
+    fingerprint : str
+        SHA-256 of the problem trained on.
+    bias : str
+        "penalized" or "none".
+    step : int
+        Steps done.
+    hidden : (seeds, k, d') array
+    output : (seeds, k) array
+        Of a run that diverged: the last recorded before.
+    memory : dict of str to array
+        The optimiser's.
+    record : TrainingRecord
+    diverged_at : (seeds,) integer array
+        The first recorded step at which a run had diverged; -1 where it has not.
+    termination : Termination
+        ROUND_LIMIT: all steps were done.  INTERRUPTED, by Ctrl-C or the monitor: the state is that
+        of the last record.  NUMERICAL: all runs diverged.
+    """
+
+    settings: TrainingSettings
+    fingerprint: str
+    bias: str
+    step: int
+    hidden: Matrix
+    output: Matrix
+    memory: dict[str, NDArray[np.generic]]
+    record: TrainingRecord
+    diverged_at: NDArray[np.int64]
+    termination: Termination
+
+    def networks(self) -> tuple[ReluNetwork, ...]:
+        """The networks, one a seed, as they are now: for :func:`measurelp.certify`."""
+        if self.bias == "none":
+            return tuple(
+                ReluNetwork(w, output_weights=v, bias="none")
+                for w, v in zip(self.hidden, self.output, strict=True)
+            )
+        return tuple(
+            ReluNetwork(w[:, :-1], w[:, -1], output_weights=v)
+            for w, v in zip(self.hidden, self.output, strict=True)
+        )
+
+    def suboptimality(self, proved: ArrayLike) -> Matrix:
+        """The record's objectives over a proved lower bound, relative to it, (records, seeds).
+
+        ``proved`` is ``solution.certificate.dual_value``; then no network is better by more.
+        """
+        bound = float(np.asarray(proved, dtype=np.float64))
+        if not (np.isfinite(bound) and bound > 0.0):
+            raise InvalidProblem(f"proved: expected a finite lower bound > 0, found {bound}.")
+        return np.asarray((self.record.objective - bound) / bound)
+
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write npz and JSON, whole or not at all; :func:`load_training` reads them."""
+        from measurelp.training.files import save_training
+
+        save_training(self, folder, overwrite=overwrite)
+
+    def __repr__(self) -> str:
+        lost = int(np.sum(self.diverged_at >= 0))
+        return (
+            f"TrainingRun({self.settings.method}, width {self.settings.width}, "
+            f"{len(self.settings.seeds)} seeds, {lost} diverged, {self.step} steps, "
+            f"{self.termination.name})"
+        )
+
+
+Monitor = Callable[[TrainingRun], bool | None]
+
+
+def train(
+    problem: MeasureProblem, settings: TrainingSettings, *, start: ReluNetwork | None = None,
+    resume: TrainingRun | None = None, monitor: Monitor | None = None, device: str = "cpu",
+) -> TrainingRun:  # fmt: skip
+    """Train networks by gradients, all seeds at once.
+
+    Parameters
+    ----------
+    problem : MeasureProblem
+        One output, squared loss, ReLU, Euclidean ball, no skip, bias "penalized" or "none".
+    settings : TrainingSettings
+    start : ReluNetwork, optional
+        Where all seeds begin, instead of what the settings draw.
+    resume : TrainingRun, optional
+        Go on from there: of the same problem and of settings that differ in ``steps`` only.  What
+        comes out is what one run would have given, if the first part ended at a record.
+    monitor : callable, optional
+        Called with the run after each record (save it there); a true answer ends it.
+    device : str
+        torch's word, "cpu" or "cuda".
+
+    Returns
+    -------
+    TrainingRun
+        Diverging runs are reported in ``diverged_at``; they end alone and keep the weights of their
+        last good record.  Ctrl-C returns the state of the last record.
+
+    Raises
+    ------
+    InvalidProblem
+        For problems of another form, and for a run to resume that is of another problem or of other settings.
+    MissingDependency
+        Without torch.
+
+    Notes
+    -----
+    Nothing here is proved: compare with ``measurelp.solve(problem).certificate``, or hand
+    ``run.networks()`` to :func:`measurelp.certify`.  Two runs with the same arguments on one machine
+    agree to the last bit.
+    """
+    _check_problem(problem)
+    if resume is None:
+        draw = starting_weights(problem, settings)
+        hidden, output = draw if start is None else weights_of_network(problem, settings, start)
+        healthy = np.ones(len(output), dtype=bool)
+        run = TrainingRun(
+            settings, problem_fingerprint(problem), problem.bias, 0, hidden, output, {},
+            record_of(problem, 0, hidden, output, healthy),
+            np.full(len(output), -1, dtype=np.int64), Termination.ROUND_LIMIT,
+        )  # fmt: skip
+    else:
+        if start is not None:
+            raise InvalidProblem("start: a run that is resumed has its weights; leave start out.")
+        run = _resumable(problem, settings, resume)
+    require("torch", extra="torch")
+    from measurelp.training._torch_steps import Weights, advance
+
+    _check_device(device)
+    largest = _EXPLODED * np.fmax(run.record.objective[0], problem.loss_value(0.0 * problem.y))
+    try:
+        while run.step < settings.steps:
+            if np.all(run.diverged_at >= 0):
+                return replace(run, termination=Termination.NUMERICAL)
+            next_record = run.step - run.step % settings.record_every + settings.record_every
+            steps = range(run.step, min(next_record, settings.steps))
+            begin = Weights(run.hidden, run.output, run.memory)
+            run = _recorded(
+                problem, run, advance(problem, settings, begin, steps, device), steps, largest
+            )
+            if monitor is not None and monitor(run) and run.step < settings.steps:
+                return replace(run, termination=Termination.INTERRUPTED)
+    except KeyboardInterrupt:
+        return replace(run, termination=Termination.INTERRUPTED)
+    lost = bool(np.all(run.diverged_at >= 0))
+    return replace(run, termination=Termination.NUMERICAL) if lost else run
+
+
+def _recorded(
+    problem: MeasureProblem, run: TrainingRun, after: tuple[Matrix, Matrix, dict[str, NDArray[np.generic]]],
+    steps: range, largest: Matrix,
+) -> TrainingRun:  # fmt: skip
+    hidden, output, memory = after
+    was_healthy = run.diverged_at < 0
+    entry = record_of(problem, steps.stop, hidden, output, was_healthy)
+    healthy = was_healthy & (entry.objective[0] <= largest)  # false for NaN
+    if not healthy.all():
+        hidden, output = np.array(hidden), np.array(output)
+        hidden[~healthy], output[~healthy] = run.hidden[~healthy], run.output[~healthy]
+        entry = record_of(problem, steps.stop, hidden, output, healthy)
+    return replace(
+        run, step=steps.stop, hidden=hidden, output=output, memory=memory,
+        record=run.record.extended(entry),
+        diverged_at=np.where(was_healthy & ~healthy, steps.stop, run.diverged_at),
+    )  # fmt: skip
+
+
+def problem_fingerprint(problem: MeasureProblem) -> str:
+    """SHA-256 of what training sees of a problem."""
+    digest = hashlib.sha256(f"{problem.lam!r} {problem.bias}".encode())
+    for array in (problem.X, problem.y, problem.sample_weight):
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _resumable(
+    problem: MeasureProblem, settings: TrainingSettings, run: TrainingRun
+) -> TrainingRun:
+    if run.fingerprint != problem_fingerprint(problem):
+        raise InvalidProblem("resume: the run was trained on another problem.")
+    ours, theirs = settings.document(), run.settings.document()
+    other = sorted(key for key in ours if key != "steps" and ours[key] != theirs[key])
+    if other:
+        raise InvalidProblem(
+            f"resume: the run was made with {other[0]}={theirs[other[0]]!r}, asked for is "
+            f"{ours[other[0]]!r}; only steps may differ."
+        )
+    if settings.steps < run.step:
+        raise InvalidProblem(
+            f"steps: the run to resume has done {run.step}, asked for are {settings.steps}."
+        )
+    return replace(run, settings=settings, termination=Termination.ROUND_LIMIT)
+
+
+def _check_problem(problem: MeasureProblem) -> None:
+    wrong = {
+        "loss": problem.loss.name if not isinstance(problem.loss, Squared) else "",
+        "ball": problem.ball.name if not isinstance(problem.ball, L2Ball) else "",
+        "activation": problem.activation.name if not isinstance(problem.activation, ReLU) else "",
+        "skip": problem.skip if problem.skip != "none" else "",
+        "bias": problem.bias if problem.bias == "free" else "",
+        "y": f"{problem.n_outputs} outputs" if problem.is_vector else "",
+    }
+    for name, found in wrong.items():
+        if found:
+            raise InvalidProblem(
+                f"{name}: training takes one output, the squared loss, ReLU, the Euclidean ball, no "
+                f"skip and no free bias; found {found}."
+            )
+
+
+def _check_device(device: str) -> None:
+    torch = require("torch", extra="torch")
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InvalidProblem(f"device: {device!r} cannot be used ({error}).") from None
