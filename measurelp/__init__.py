@@ -174,9 +174,11 @@ if TYPE_CHECKING:
     )
     from measurelp.status import PointKind, Scope, Standing, Termination, Verdict
     from measurelp.training import (
+        Comparison,
         TrainingRecord,
         TrainingRun,
         TrainingSettings,
+        compare,
         load_training,
         train,
     )
@@ -231,7 +233,8 @@ _HOMES = {
         "recovery_rates", "soft_threshold", "unroll_ista",
     ),
     "measurelp.training": (
-        "TrainingRecord", "TrainingRun", "TrainingSettings", "load_training", "train",
+        "Comparison", "TrainingRecord", "TrainingRun", "TrainingSettings", "compare",
+        "load_training", "train",
     ),
     "measurelp.status": ("PointKind", "Scope", "Standing", "Termination", "Verdict"),
     "measurelp.errors": (
@@ -259,6 +262,7 @@ __all__ = [
     "BudgetExceeded",
     "Cells",
     "Certificate",
+    "Comparison",
     "CovarianceMinimum",
     "CovariancePair",
     "CovarianceRank",
@@ -338,6 +342,7 @@ __all__ = [
     "chain_from_state_dict",
     "chain_from_torch",
     "coherent_dictionary",
+    "compare",
     "compress",
     "compress_layer",
     "count_cells",

@@ -14,6 +14,7 @@ _COMMANDS = {
     "unique": "Decide whether a saved solution is the only optimum.",
     "path": "Solve on a CSV file at many lams, or find the breakpoints of the path.",
     "stability": "Follow a saved solution's problem as lam and label noise tend to 0.",
+    "compare": "Train by gradients and compare with the proved optimum.",
     "check": "Verify a proof of optimality in exact arithmetic.",
     "compress": "Compress a network's layers on a CSV file.",
     "enumerate": "Enumerate the cells of the data's hyperplane arrangement.",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from measurelp._optional import require
 from measurelp.errors import InvalidProblem
@@ -74,15 +74,17 @@ class TrainingRun:
             for w, v in zip(self.hidden, self.output, strict=True)
         )
 
-    def suboptimality(self, proved: ArrayLike) -> Matrix:
-        """The record's objectives over a proved lower bound, relative to it, (records, seeds).
+    def suboptimality(self, proved: float) -> Matrix:
+        """The record's relative gaps to a proved lower bound, (records, seeds).
 
-        ``proved`` is ``solution.certificate.dual_value``; then no network is better by more.
+        ``proved`` is ``solution.certificate.dual_value``.  The gap is (objective - proved) over the
+        larger of both moduli, 0 where both are 0: no network is better by more.
         """
-        bound = float(np.asarray(proved, dtype=np.float64))
-        if not (np.isfinite(bound) and bound > 0.0):
-            raise InvalidProblem(f"proved: expected a finite lower bound > 0, found {bound}.")
-        return np.asarray((self.record.objective - bound) / bound)
+        if not np.isfinite(proved):
+            raise InvalidProblem(f"proved: expected a finite lower bound, found {proved!r}.")
+        objective = self.record.objective
+        size = np.maximum(np.abs(objective), abs(proved))
+        return np.divide(objective - proved, size, out=0.0 * objective, where=size != 0.0)
 
     def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write npz and JSON, whole or not at all; :func:`load_training` reads them."""
