@@ -6,6 +6,7 @@ from measurelp.solving.diagnosis import Diagnosis, diagnose
 from measurelp.solving.entry import solve
 from measurelp.solving.gated import gated_relaxation
 from measurelp.solving.gated_units import GatedRelaxation
+from measurelp.solving.label_noise import LabelNoiseOptimum, label_noise_optimum
 from measurelp.solving.largest_lam import LamBracket, lam_max, lam_max_bracket
 from measurelp.solving.path import SolutionPath, solve_path
 from measurelp.solving.path_events import Breakpoints, EventKind, PathEvent, PathSegment
@@ -22,8 +23,8 @@ from measurelp.solving.stability_paths import (
 from measurelp.solving.stability_steps import StabilityStep
 
 __all__ = [
-    "Breakpoints", "Callback", "Diagnosis", "EventKind", "GatedRelaxation", "LamBracket", "PathEvent", "PathSegment", "Progress",
+    "Breakpoints", "Callback", "Diagnosis", "EventKind", "GatedRelaxation", "LabelNoiseOptimum", "LamBracket", "PathEvent", "PathSegment", "Progress",
     "Rate", "Solution", "SolutionPath", "Stability", "StabilityPath", "StabilityStep",
-    "StabilityVerdict", "certify", "diagnose", "fewest_knots", "gated_relaxation", "lam_max", "lam_max_bracket", "load_solution",
+    "StabilityVerdict", "certify", "diagnose", "fewest_knots", "gated_relaxation", "label_noise_optimum", "lam_max", "lam_max_bracket", "load_solution",
     "path_breakpoints", "solve", "solve_path", "stability",
 ]  # fmt: skip
