@@ -269,7 +269,7 @@ def _solve(
     infeasible = report.kind is PointKind.INFEASIBILITY_PROOF
     if report.z is None or not np.isfinite(report.z).all():
         return None
-    alpha = -report.z[: problem.n]
+    alpha = -report.z[: problem.n] * scale  # costs were divided by it
     weights = None
     if report.x is not None and report.kind in (PointKind.OPTIMAL, PointKind.APPROXIMATE):
         r = cells.rows.shape[1]

@@ -104,6 +104,26 @@ def test_a_face_that_is_cheaper_than_its_cells():
     assert program_over(X, active_sets(X), problem.y) == pytest.approx(2.0 * np.sqrt(2), rel=1e-6)
 
 
+def test_a_face_of_dependent_rows():
+    """Three rows that add up to 0 and one off their plane, reached by its own direction alone: 2."""
+    X = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [-1.0, -1.0, 0.0], [0.0, 0.0, 1.0]])
+    problem = mlp.MeasureProblem(X, [0.0, 0.0, 0.0, -1.0], loss=mlp.Interpolation(), bias="none")
+    found = mlp.label_noise_optimum(problem)
+    assert found.value == pytest.approx(2.0, rel=1e-6)
+    assert found.relative_gap <= 1e-6
+
+
+@pytest.mark.parametrize(("loss", "lam"), [(mlp.Interpolation(), None), (mlp.Squared(), 0.02)])
+def test_more_cells_than_one_program_takes(loss, lam):
+    rng = np.random.default_rng(6)
+    X, y = rng.standard_normal((12, 2)), rng.standard_normal(12)
+    problem = mlp.MeasureProblem(X, y, lam=lam, loss=loss)
+    found = mlp.label_noise_optimum(problem)
+    assert found.relative_gap <= 1e-6
+    assert found.termination is mlp.Termination.CONVERGED
+    assert gradients(found.network(), X, bias=True) == pytest.approx(found.regulariser, rel=1e-7)
+
+
 def test_bounds_are_suprema():
     """Each cell's bound against CVXPY, and never below what points of the cell reach."""
     from measurelp.oracle.seminorm_cells import SeminormCells
