@@ -144,27 +144,34 @@ class Comparison:
 def method_settings(problem: MeasureProblem, *, steps: int = 2000) -> dict[str, TrainingSettings]:
     r"""The methods known by a word: a start, not tuned to any problem.
 
-    Rates of descent are :math:`1/(4|\tilde X|_2^2)`, in proportion to what a quadratic of these
-    data allows; Adam's is 0.01.  Label noise has a tenth of the targets' root mean square.
+    With :math:`M = |y|_2/|\tilde X|_2`, a guess of the path norm that is needed, all start at
+    directions on the sphere with masses of :math:`\pm M` in all.  Near balanced weights of path
+    norm M the curvature is about :math:`2M|\tilde X|_2^2`, so the rate of descent and of conic
+    particles is :math:`h = 1/(8|\tilde X|_2|y|_2)`; h/10 with momentum 0.9, h/4 with batches of a
+    quarter.  Adam's is :math:`0.01\sqrt M`; AdamW's not above 0.1/lam, as it decays by that factor of
+    lam whatever the loss.  Label noise has a tenth of the targets' root mean square.
     """
-    size = float(np.linalg.norm(problem.lifted, 2)) ** 2
-    rate = 0.25 / size if size > 0.0 else 1.0
-    every = max(1, steps // 20)
-    noise = 0.1 * float(np.sqrt(np.mean(problem.y**2)))
+    size, target = float(np.linalg.norm(problem.lifted, 2)), float(np.linalg.norm(problem.y))
+    mass = target / size if size * target > 0.0 else 1.0
+    rate = 0.125 / (size**2 * mass) if size > 0.0 else 1.0
+    adam = 0.01 * mass**0.5
+    common: dict[str, Any] = {
+        "width": 1, "steps": steps, "record_every": max(1, steps // 20), "start": "mean_field",
+        "scale": mass,
+    }  # fmt: skip
 
-    def of(**changes: Any) -> TrainingSettings:
-        given: dict[str, Any] = {"width": 1, "steps": steps, "record_every": every}
-        return TrainingSettings(**(given | {"learning_rate": rate} | changes))
+    def of(method: str, learning_rate: float, **others: Any) -> TrainingSettings:
+        return TrainingSettings(method=method, learning_rate=learning_rate, **common, **others)  # type: ignore[arg-type]
 
     return {
-        "gd": of(method="gd"),
-        "sgd": of(method="gd", batch_size=max(1, problem.n // 4)),
-        "momentum": of(method="gd", momentum=0.9, learning_rate=0.1 * rate),
-        "label_noise": of(method="gd", label_noise=noise),
-        "adam": of(method="adam", learning_rate=0.01),
-        "adamw": of(method="adamw", learning_rate=0.01),
-        "lbfgs": of(method="lbfgs", learning_rate=1.0),
-        "conic": of(method="conic", penalty="variation", start="mean_field"),
+        "gd": of("gd", rate),
+        "sgd": of("gd", 0.25 * rate, batch_size=max(1, problem.n // 4)),
+        "momentum": of("gd", 0.1 * rate, momentum=0.9),
+        "label_noise": of("gd", rate, label_noise=0.1 * target / problem.n**0.5),
+        "adam": of("adam", adam),
+        "adamw": of("adamw", min(adam, 0.1 / problem.lam)),
+        "lbfgs": of("lbfgs", 1.0),
+        "conic": of("conic", rate, penalty="variation"),
     }
 
 
