@@ -214,8 +214,11 @@ def compare(
         Without torch.
     """
     chosen = _chosen(problem, methods, steps)
+    for word, several in (("widths", widths), ("seeds", seeds)):
+        if not isinstance(several, Sequence):
+            raise InvalidProblem(f"{word}: expected a sequence of integers, found {several!r}.")
     plans = {
-        (name, int(width)): replace(settings, width=width, seeds=tuple(seeds))
+        (name, width): replace(settings, width=width, seeds=tuple(seeds))
         for name, settings in chosen.items() for width in widths
     }  # fmt: skip
     if not plans:
@@ -234,7 +237,10 @@ def compare(
             if callback is not None:
                 callback(f"{name}, width {width}, {len(settings.seeds)} seeds")
             run = train(problem, settings)
-            found = [_endpoint(name, run, i, problem, solution, tol_gap) for i in range(len(seeds))]
+            found = [
+                _endpoint(name, run, i, problem, solution, tol_gap)
+                for i in range(len(settings.seeds))
+            ]
             runs[name, width] = run
             ends += found
             if run.termination is Termination.INTERRUPTED:
@@ -249,6 +255,11 @@ def _chosen(
     problem: MeasureProblem, methods: Sequence[str] | Mapping[str, TrainingSettings], steps: int
 ) -> dict[str, TrainingSettings]:
     if isinstance(methods, Mapping):
+        for name, settings in methods.items():
+            if not isinstance(settings, TrainingSettings):
+                raise InvalidProblem(
+                    f"methods[{name!r}]: expected TrainingSettings, found {settings!r}."
+                )
         return dict(methods)
     known = method_settings(problem, steps=steps)
     names = [methods] if isinstance(methods, str) else list(methods)

@@ -95,7 +95,8 @@ def test_mistakes_and_interruptions():
     solution = mlp.solve(problem)
     for arguments, word in (
         ((["sgdd"], [3], [0]), "methods"), ((["gd"], [0], [0]), "width"), ((["gd"], [], [0]), "widths"),
-        ((["gd"], [3], []), "seeds"),
+        ((["gd"], [3], []), "seeds"), ((["gd"], 3, [0]), "widths"), ((["gd"], [3], 2), "seeds"),
+        ((["gd"], [2.5], [0]), "width"), (({"a": "gd"}, [3], [0]), "methods"),
     ):  # fmt: skip
         with pytest.raises(InvalidProblem, match=word):
             compare(problem, *arguments)
