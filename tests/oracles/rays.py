@@ -8,6 +8,8 @@ from fractions import Fraction
 import cvxpy as cp
 import numpy as np
 
+from oracles.brute import solve_tightly
+
 
 def walls(ball: str, p: int) -> list[list[int]]:
     """Where the norm has kinks: w_j = 0 for l1; w_j = w_k and w_j = -w_k for linf."""
@@ -110,5 +112,5 @@ def program_over_atoms(features, skip, *, lam=1.0, loss=None, y=None) -> float:
         problem = cp.Problem(cp.Minimize(cp.norm1(z)), [fit == y])
     else:
         problem = cp.Problem(cp.Minimize(loss(fit) + lam * cp.norm1(z)))
-    problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
+    solve_tightly(problem)
     return float(problem.value)

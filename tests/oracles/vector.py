@@ -8,7 +8,7 @@ import math
 import cvxpy as cp
 import numpy as np
 
-from oracles.brute import lifted, loss_expression, skip_columns
+from oracles.brute import lifted, loss_expression, skip_columns, solve_tightly
 
 
 def outputs(rows, A, weights) -> np.ndarray:
@@ -110,7 +110,7 @@ def joint_optimum(X, Y, name, *, lam, bias, skip, weight, parameter=None, excess
             loss = loss_expression(name, fit, Y, weight, parameter)
             program = cp.Problem(cp.Minimize(loss + lam * variation), [link])
         limit = 1.0 if name == "interpolation" else lam
-        program.solve(solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
+        solve_tightly(program)
         assert program.value is not None, program.status
         A = np.asarray(link.dual_value)
         if bias == "free":

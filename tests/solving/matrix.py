@@ -19,6 +19,7 @@ from measurelp.problem import ACTIVATIONS, BALLS, LOSSES
 PAGE = Path(__file__).parents[2] / "docs" / "matrix.md"
 OPTIONS = {"quantile": {"tau": 0.3}, "huber": {"delta": 0.5}, "leaky_relu": {"slope": 0.2}}
 LAM = 0.1
+GATED = "gated"  # not an activation of the library but `gated_relaxation` of the ReLU problem
 
 
 class Combination(NamedTuple):
@@ -35,7 +36,7 @@ class Combination(NamedTuple):
 FACTORS = {
     "loss": list(LOSSES),
     "ball": list(BALLS),
-    "activation": list(ACTIVATIONS),
+    "activation": [*ACTIVATIONS, GATED],
     "bias": ["none", "penalized", "free"],
     "skip": ["none", "constant", "affine"],
     "outputs": ["one", "joint", "separate"],
@@ -82,7 +83,7 @@ def problem_of(one: Combination, where: str = "plane") -> mlp.MeasureProblem:
         name: kinds[word](**OPTIONS.get(word, {}))
         for name, kinds, word in (
             ("loss", LOSSES, one.loss), ("ball", BALLS, one.ball),
-            ("activation", ACTIVATIONS, one.activation),
+            ("activation", ACTIVATIONS, "relu" if one.activation == GATED else one.activation),
         )
     }  # fmt: skip
     return mlp.MeasureProblem(
@@ -104,9 +105,11 @@ def refusal(one: Combination) -> str | None:
     if one.outputs == "one" and LOSSES[one.loss].couples_outputs:
         return COUPLED
     try:
-        problem_of(one)
+        problem = problem_of(one)
+        if one.activation == GATED:
+            mlp.gated_relaxation(problem, time_limit=1e-9)
     except mlp.InvalidProblem as error:
-        return re.sub(r"found [\w()]+", "found …", str(error))
+        return re.sub(r"found (MeasureProblem\(.*\)|[\w()]+)", "found …", str(error))
     return None
 
 
@@ -144,6 +147,7 @@ this library's algorithms:
   slopes in every cell;
 * l1 and linf ball: CVXPY's linear, quadratic or cone program over all rays of the data's hyperplanes and the norm's, in rational numbers;
 * threshold: CVXPY's program over all 0/1 vectors for which a linear program finds a weight;
+* gated: the value and the lower bound of `gated_relaxation` (there is no verdict) against the cone program without its walls;
 * separate outputs: the sum of these over the outputs;
 * joint outputs, for which no finite program is exact: CVXPY's group lasso over directions, to which all candidates for the maximum of
   |F| are added until none exceeds λ by more than 10⁻⁸ of it.
@@ -151,7 +155,8 @@ this library's algorithms:
 Where no network interpolates (one input without a bias), the program is infeasible and the verdict is INFEASIBLE.
 {bracketed}
 
-✓ is solved for every pair of bias and skip but the one that is refused (second table); other letters are reasons, below.
+✓ is solved and a letter is refused, for the reason below, with every pair of bias and skip but the one that the last table refuses;
+"but" names pairs bias/skip with another mark.
 """
 
 
@@ -183,7 +188,7 @@ def page() -> str:
                     (bias, skip): marks[Combination(loss, ball, activation, bias, skip, outputs)]
                     for bias, skip in PAIRS
                 }
-                row.append("✓" if found == usual else _counted(found))
+                row.append(_short(found, usual))
             lines.append(f"| {loss} | " + " | ".join(row) + " |")
         lines.append("")
     lines += ["## Bias and skip\n", "| bias | " + " | ".join(f"skip {s}" for s in FACTORS["skip"])]
@@ -207,15 +212,19 @@ def _pair_marks(marks, solved) -> dict[tuple[str, str], str]:
     return dict(zip(PAIRS, seen.most_common(1)[0][0], strict=True))
 
 
-def _counted(found) -> str:
-    """One mark, or each with the pairs of bias and skip that have it."""
-    kinds = list(dict.fromkeys(found.values()))
-    if len(kinds) == 1:
-        return kinds[0]
-    return "; ".join(
-        f"{kind}: " + ", ".join(f"{b}/{s}" for (b, s), mark in found.items() if mark == kind)
-        for kind in kinds
-    )
+def _short(found, usual) -> str:
+    """One mark, and the pairs of bias and skip that have neither it nor the usual one."""
+    main = Counter(found.values()).most_common(1)[0][0]
+    others = {
+        pair: mark
+        for pair, mark in found.items()
+        if mark != main and not mark == usual[pair] != "✓"
+    }
+    told = [
+        f"{kind}: " + ", ".join(f"{b}/{s}" for (b, s), mark in others.items() if mark == kind)
+        for kind in dict.fromkeys(others.values())
+    ]
+    return f"{main} but " + "; ".join(told) if told else main
 
 
 def _bracketed() -> str:

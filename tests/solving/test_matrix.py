@@ -14,6 +14,7 @@ from solving import matrix
 
 PARAMETER = {"quantile": 0.3, "huber": 0.5}
 SLOPES = {"relu": (1.0, 0.0), "leaky_relu": (1.0, -0.2), "absolute_value": (1.0, 1.0)}
+SLOPES[matrix.GATED] = SLOPES["relu"]
 SOLVED = [one for one in matrix.EVERY if matrix.refusal(one) is None]
 
 
@@ -50,6 +51,7 @@ def reference_of_one(loss, ball, activation, bias, skip, where, column):
         return brute.cone_program(
             X, y, lam=matrix.LAM, bias=bias, skip=skip, interpolate=interpolates, loss=value,
             patterns=patterns(where, bias), slopes=SLOPES[activation],
+            walled=activation != matrix.GATED,
         )  # fmt: skip
     columns, skips = features(where, activation, ball, bias), brute.skip_columns(X, skip)
     if interpolates:
@@ -93,6 +95,17 @@ def assert_agrees(certificate, expected, *, bracketed=False):
     assert certificate.primal_value == pytest.approx(expected, rel=1e-6), (certificate, expected)
 
 
+def assert_gated_agrees(found, expected):
+    """Fail unless value and lower bound of the gated relaxation are its optimum to 1e-6."""
+    assert found.bounds_relu
+    if math.isinf(expected):
+        assert math.isinf(found.value), (found, expected)
+        return
+    assert found.value == pytest.approx(expected, rel=1e-6), (found, expected)
+    assert found.lower <= expected + 1e-6 * max(1.0, abs(expected)), (found, expected)
+    assert found.relative_gap <= 1e-6
+
+
 def recomputed(problem, solution):
     """The objective of the returned measure by its definition, the activation written out."""
     inner = brute.lifted(problem.X, problem.bias) @ solution.measure.atoms.T
@@ -123,6 +136,9 @@ def recomputed(problem, solution):
 def check(one, where):
     """Solve a combination and compare it with its reference."""
     problem = matrix.problem_of(one, where)
+    if one.activation == matrix.GATED:
+        assert_gated_agrees(mlp.gated_relaxation(problem), reference(one, where))
+        return
     solution = mlp.solve(problem)
     assert_agrees(
         solution.certificate, reference(one, where), bracketed=(one, where) in matrix.BRACKETED
