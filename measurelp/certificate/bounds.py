@@ -83,6 +83,21 @@ def admissible_dual(
     low, high = problem.loss.dual_limits(problem.y, problem.sample_weight)
     if not (np.isfinite(low).any() or np.isfinite(high).any()):
         return without_skip(alpha, basis)
+    if _splits(problem, alpha):
+        columns = zip(alpha.T, low.T, high.T, strict=True)
+        return np.column_stack([_admissible(*column, basis) for column in columns])
+    return _admissible(alpha, low, high, basis)
+
+
+def _splits(problem: MeasureProblem, alpha: NDArray[np.float64]) -> bool:
+    """Whether domain and orthogonality ask something of each output alone."""
+    return alpha.ndim == 2 and not problem.loss.couples_outputs
+
+
+def _admissible(
+    alpha: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64],
+    basis: NDArray[np.float64],
+) -> NDArray[np.float64]:  # fmt: skip
     alpha = np.clip(alpha, low, high)
     for _ in range(4 if basis.shape[1] else 0):
         inside = (alpha > low) & (alpha < high)
@@ -122,11 +137,12 @@ def dual_bound(
     radius, free = nearby
     if radius > 0.0 or off.any():
         reach = feature_bounds(problem)
-        moved = radius * float(np.linalg.norm(reach[free])) + float(off @ reach)
+        touched = free if free.ndim == 1 else free.any(axis=1)
+        moved = radius * float(np.linalg.norm(reach[touched])) + float(off @ reach)
         reached = sup_upper * scale + moved  # 0 where all features are
         shrink = (min(1.0, limit / reached) if reached > 0.0 else 1.0) * (1.0 - 4.0 * _ROUNDOFF)
         scaled, radius, off = scaled * shrink, radius * shrink, off * shrink
-    shift = _like(np.where(free, radius, 0.0) + off, alpha)
+    shift = _like(np.where(free, radius, 0.0), alpha) + _like(off, alpha)
     terms = np.minimum(
         loss.dual_terms(scaled - shift, problem.y, weight),
         loss.dual_terms(scaled + shift, problem.y, weight),
@@ -137,8 +153,8 @@ def dual_bound(
 
 
 def _like(flags: NDArray[Any], alpha: NDArray[np.float64]) -> NDArray[Any]:
-    """One entry a sample, for every output of it."""
-    return flags if alpha.ndim == 1 else flags[:, None]
+    """One entry a sample, for every output of it; what has one an output stays."""
+    return flags if flags.ndim == alpha.ndim else flags[:, None]
 
 
 def feature_bounds(problem: MeasureProblem) -> NDArray[np.float64]:
@@ -161,11 +177,12 @@ def orthogonal_nearby(
     r"""(r, free): an alpha' orthogonal to the skip exists that differs in free samples, by at most r.
 
     With B the skip's columns scaled to unit norm and :math:`B_F` their free rows, moving alpha
-    there by a combination of the columns of :math:`B_F` makes it orthogonal, and moves it by at
+    there by a combination of the columns of :math:`B_F` makes it orthogonal, and moves it (all outputs together) by at
     most :math:`|B^\top\alpha| / \sigma_{\min}(B_F)`.  Free are the samples whose alpha_i has room
     for that inside the domain of the dual objective.  None where too few have.  Columns that
     depend on each other nearly are replaced by an orthonormal basis of what they span.  ``leak``
-    is how far alpha itself may move first.
+    is how far alpha itself may move first.  Outputs that the loss does not couple have free
+    samples each of their own, (n, c).
     """
     everywhere = np.ones(problem.n, dtype=bool)
     columns = problem.skip_columns
@@ -175,6 +192,23 @@ def orthogonal_nearby(
     if np.linalg.svd(basis, compute_uv=False)[-1] < _INDEPENDENT:
         basis = skip_basis(problem)
     low, high = problem.loss.dual_limits(problem.y, problem.sample_weight)
+    if not _splits(problem, alpha):
+        return _orthogonal_nearby(problem, alpha, low, high, basis, leak)
+    parts = [
+        _orthogonal_nearby(problem, a, lowest, highest, basis, leak)
+        for a, lowest, highest in zip(alpha.T, low.T, high.T, strict=True)
+    ]
+    if any(part is None for part in parts):
+        return None
+    found = [part for part in parts if part is not None]
+    radius = math.hypot(*(radius for radius, _ in found)) * (1.0 + 1e-15 * len(found))
+    return radius, np.column_stack([free for _, free in found])
+
+
+def _orthogonal_nearby(
+    problem: MeasureProblem, alpha: NDArray[np.float64], low: NDArray[np.float64],
+    high: NDArray[np.float64], basis: NDArray[np.float64], leak: float,
+) -> tuple[float, NDArray[np.bool_]] | None:  # fmt: skip
     room = np.minimum(alpha - low, high - alpha)
     room = room if alpha.ndim == 1 else room.min(axis=1)
     rounding = (problem.n + 8) * _ROUNDOFF * float(np.linalg.norm(alpha)) * basis.shape[1]
@@ -191,7 +225,7 @@ def orthogonal_nearby(
         if math.isinf(wanted) or radius <= 0.5 * wanted * size:
             return radius, free
     exact = leak <= rounding and _is_exactly_orthogonal(problem, alpha)
-    return (0.0, everywhere) if exact else None
+    return (0.0, np.ones(problem.n, dtype=bool)) if exact else None
 
 
 def _is_exactly_orthogonal(problem: MeasureProblem, alpha: NDArray[np.float64]) -> bool:

@@ -45,14 +45,21 @@ def _obstacle(
     kinks[position, np.arange(len(shared))] = np.where(orientation != 0.0, size, 0.0)
     linear = np.where(orientation < 0.0, 1.0, 0.0)[None, :] * rows.T
     constraints = np.vstack([kinks, linear, problem.skip_columns[shared].T])
-    constraints /= np.maximum(np.linalg.norm(constraints, axis=1, keepdims=True), 1e-300)
-    _, singular, right = np.linalg.svd(constraints, full_matrices=True)
+    return null_obstacle(constraints, shared, problem.y, tolerance)
+
+
+def null_obstacle(
+    constraints: NDArray[np.float64], samples: NDArray[np.intp], y: NDArray[np.float64],
+    tolerance: float,
+) -> NDArray[np.float64] | None:  # fmt: skip
+    """The part of the targets of some samples that all constraints (m, s) annul; None if there is none."""
+    scaled = constraints / np.maximum(np.linalg.norm(constraints, axis=1, keepdims=True), 1e-300)
+    _, singular, right = np.linalg.svd(scaled, full_matrices=True)
     rank = int(np.sum(singular > 1e-10 * max(singular[0], 1e-300))) if len(singular) else 0
     null = right[rank:]
-    part = null.T @ (null @ problem.y[shared])
-    size_of_targets = float(np.abs(problem.y).max())
-    if float(np.max(np.abs(part), initial=0.0)) <= tolerance * size_of_targets:
+    part = null.T @ (null @ y[samples])
+    if float(np.max(np.abs(part), initial=0.0)) <= tolerance * float(np.abs(y).max()):
         return None
-    q = np.zeros(problem.y.shape)
-    q[shared] = part
+    q = np.zeros(y.shape)
+    q[samples] = part
     return q

@@ -28,6 +28,7 @@ from measurelp.measure import Skip
 from measurelp.problem import GatedReLU, MeasureProblem, ReLU, row_space
 from measurelp.program import restricted_program
 from measurelp.program.formulate import skip_from_coefficients
+from measurelp.solving.gated_newton import newton_on_gates
 from measurelp.solving.gated_units import GatedMeasure, GatedRelaxation
 from measurelp.solving.interrupts import Interrupts, remembered_interrupts
 from measurelp.solving.neurons import Training
@@ -154,10 +155,21 @@ def solve_gated(
             reached = _objective(plain, active[now], found, skip)
             if reached < value:
                 value, used, weights, coefficients = reached, now, found, skip
-        alpha = admissible_dual(plain, training.to_problem(dual), basis)
-        sizes, _ = _sizes(plain, active, alpha)
-        if not infeasible:
-            bound, _ = dual_bound(plain, alpha, float(sizes.max(initial=0.0)))
+        duals = [training.to_problem(dual)]
+        if plain.loss.is_smooth and not plain.loss.is_quadratic and len(used) == len(now):
+            for found, skip, better in newton_on_gates(plain, active[now], weights, coefficients):
+                duals.append(better)
+                reached = _objective(plain, active[now], found, skip)
+                if reached < value:
+                    value, weights, coefficients = reached, found, skip
+        latest, sizes = -math.inf, np.zeros(len(active))
+        for candidate in duals:
+            alpha, bound = admissible_dual(plain, candidate, basis), -math.inf
+            tried, _ = _sizes(plain, active, alpha)
+            if not infeasible:
+                bound, _ = dual_bound(plain, alpha, float(tried.max(initial=0.0)))
+            if bound >= latest:
+                latest, sizes = bound, tried
             if bound > lower:
                 lower, proved = bound, alpha
         gap = relative(max(0.0, value - lower), value, lower)

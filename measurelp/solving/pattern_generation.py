@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from measurelp.arrangement import Arrangement
 from measurelp.backends import Backend
 from measurelp.certificate import (
     Certificate,
@@ -24,10 +25,11 @@ from measurelp.certificate import (
 from measurelp.certificate.bounds import admissible_dual, dual_bound
 from measurelp.certificate.certificate import relative
 from measurelp.certificate.certify import DualReport
+from measurelp.certificate.feasibility import null_obstacle
 from measurelp.dictionary.patterns import Patterns
 from measurelp.measure import AtomicMeasure
 from measurelp.oracle import DualFunction, PatternOracle
-from measurelp.problem import MeasureProblem, row_space
+from measurelp.problem import Interpolation, MeasureProblem, row_space
 from measurelp.program.formulate import skip_from_coefficients
 from measurelp.solving.atom_master import AtomMaster
 from measurelp.solving.cell_generation import unclaimed
@@ -176,7 +178,11 @@ def _measure(problem: MeasureProblem, patterns: Patterns, neurons: Neurons) -> A
 
 
 def _obstacle(problem: MeasureProblem, patterns: Patterns) -> Vector | None:
-    """q = e_i - e_j for two samples that no pattern and no skip tells apart, with other targets."""
+    """q with <q, y> > 0 that is orthogonal to all patterns and the skip, None if there is none.
+
+    Where two samples with other targets are told apart by nothing, q = e_i - e_j.  Otherwise, a
+    hyperplane that only one row has lets its unit step there alone, so that q is 0 there.
+    """
     seen: dict[bytes, int] = {}
     for i, column in enumerate(np.ascontiguousarray(patterns.active.T)):
         key = np.packbits(column).tobytes() + (problem.skip_columns[i] + 0.0).tobytes()
@@ -185,4 +191,13 @@ def _obstacle(problem: MeasureProblem, patterns: Patterns) -> Vector | None:
             q = np.zeros(problem.n)
             q[i], q[first] = np.sign(problem.y[i] - problem.y[first]) * np.array([1.0, -1.0])
             return q
-    return None
+    line = Arrangement.from_data(problem.lifted).line_of_row
+    count = np.bincount(line[line >= 0], minlength=1)
+    shared = np.flatnonzero((line < 0) | (count[np.maximum(line, 0)] > 1))
+    if len(shared) == 0:
+        return None
+    told_apart = np.unique(patterns.active[:, shared], axis=0).astype(np.float64)
+    constraints = np.vstack([told_apart, problem.skip_columns[shared].T])
+    loss = problem.loss
+    assert isinstance(loss, Interpolation)
+    return null_obstacle(constraints, shared, problem.y, loss.tolerance)

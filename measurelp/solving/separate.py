@@ -14,7 +14,6 @@ from measurelp.certificate import (
     certificate_from_reports,
     evaluate,
     infeasible_certificate,
-    interpolation_obstacle,
 )
 from measurelp.certificate.bounds import merge_repeated
 from measurelp.measure import AtomicMeasure, Skip
@@ -57,8 +56,10 @@ def solve_separately(
         if key in _COUNTS or key.startswith("seconds"):
             stats[key] = sum(one.stats.get(key, 0) for one in solutions)
     if any(one.certificate.verdict is Verdict.INFEASIBLE for one in solutions):
-        q = interpolation_obstacle(problem)
-        assert q is not None
+        q = np.zeros(problem.y.shape)
+        for j, one in enumerate(solutions):
+            if one.certificate.verdict is Verdict.INFEASIBLE:
+                q[:, j] = one.dual
         certificate = infeasible_certificate(problem, q)
         return Solution(problem, measure, q, certificate, Termination.INFEASIBLE, stats)
     certificates = [one.certificate for one in solutions]

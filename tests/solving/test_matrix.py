@@ -13,8 +13,12 @@ import measurelp as mlp
 from solving import matrix
 
 PARAMETER = {"quantile": 0.3, "huber": 0.5}
-SLOPES = {"relu": (1.0, 0.0), "leaky_relu": (1.0, -0.2), "absolute_value": (1.0, 1.0)}
-SLOPES[matrix.GATED] = SLOPES["relu"]
+SLOPES = {
+    "relu": (1.0, 0.0),
+    "leaky_relu": (1.0, -0.2),
+    "absolute_value": (1.0, 1.0),
+    "gated_relu": (1.0, 0.0),
+}
 SOLVED = [one for one in matrix.EVERY if matrix.refusal(one) is None]
 
 
@@ -51,7 +55,7 @@ def reference_of_one(loss, ball, activation, bias, skip, where, column):
         return brute.cone_program(
             X, y, lam=matrix.LAM, bias=bias, skip=skip, interpolate=interpolates, loss=value,
             patterns=patterns(where, bias), slopes=SLOPES[activation],
-            walled=activation != matrix.GATED,
+            walled=activation != "gated_relu",
         )  # fmt: skip
     columns, skips = features(where, activation, ball, bias), brute.skip_columns(X, skip)
     if interpolates:
@@ -95,19 +99,31 @@ def assert_agrees(certificate, expected, *, bracketed=False):
     assert certificate.primal_value == pytest.approx(expected, rel=1e-6), (certificate, expected)
 
 
-def assert_gated_agrees(found, expected):
-    """Fail unless value and lower bound of the gated relaxation are its optimum to 1e-6."""
-    assert found.bounds_relu
-    if math.isinf(expected):
-        assert math.isinf(found.value), (found, expected)
-        return
-    assert found.value == pytest.approx(expected, rel=1e-6), (found, expected)
-    assert found.lower <= expected + 1e-6 * max(1.0, abs(expected)), (found, expected)
-    assert found.relative_gap <= 1e-6
+def assert_obstacle(one, where, y, q):
+    """Fail unless q is orthogonal to what units and skip can make, and not to the targets."""
+    X = matrix.DATA[where]["X"]
+    rows = brute.lifted(X, one.bias)
+    inner = rows @ np.random.default_rng(0).standard_normal((rows.shape[1], 50))
+    if one.activation == "threshold":
+        units = features(where, "threshold", "l2", one.bias)
+    elif one.activation == "gated_relu":
+        units = (inner[:, :, None] >= 0.0) * rows[:, None, :]
+    else:
+        positive, negative = SLOPES[one.activation]
+        units = positive * np.maximum(inner, 0.0) + negative * np.maximum(-inner, 0.0)
+    made = np.hstack([units.reshape(len(X), -1), brute.skip_columns(X, one.skip)])
+    assert np.abs(made.T @ q).max() <= 1e-9 * np.abs(q).max(), q
+    assert float(np.sum(q * y)) > 0.0
 
 
 def recomputed(problem, solution):
     """The objective of the returned measure by its definition, the activation written out."""
+    if problem.is_gated:
+        weights, gates = solution.weights, solution.measure.gates
+        rows = brute.lifted(problem.X, problem.bias)
+        fit = np.sum(np.where(rows @ gates.T >= 0.0, rows @ weights.T, 0.0), axis=1)
+        total = float(np.linalg.norm(weights, axis=1).sum())
+        return value_of(problem, fit, solution.skip, total)
     inner = brute.lifted(problem.X, problem.bias) @ solution.measure.atoms.T
     if problem.activation.name == "threshold":
         units, norms = (inner >= 0.0).astype(float), np.ones(len(solution.measure))
@@ -118,12 +134,15 @@ def recomputed(problem, solution):
         counted = solution.measure.atoms[:, : problem.d + (problem.bias == "penalized")]
         norms = np.linalg.norm(counted, order, axis=1)
     masses = solution.measure.masses
-    fit = units @ masses
-    if problem.skip != "none":
-        fit = fit + problem.X @ solution.skip.linear + solution.skip.constant
     order = 2 if problem.outputs == "joint" else 1
     sizes = np.abs(masses) if masses.ndim == 1 else np.linalg.norm(masses, order, axis=1)
-    total = float(norms @ sizes)
+    return value_of(problem, units @ masses, solution.skip, float(norms @ sizes))
+
+
+def value_of(problem, fit, skip, total):
+    """Loss of a fit and its skip, and lam times what the measure costs."""
+    if problem.skip != "none":
+        fit = fit + problem.X @ skip.linear + skip.constant
     if problem.loss.is_hard_constraint:
         assert np.abs(fit - problem.y).max() <= 1e-7
         return total
@@ -136,16 +155,15 @@ def recomputed(problem, solution):
 def check(one, where):
     """Solve a combination and compare it with its reference."""
     problem = matrix.problem_of(one, where)
-    if one.activation == matrix.GATED:
-        assert_gated_agrees(mlp.gated_relaxation(problem), reference(one, where))
-        return
     solution = mlp.solve(problem)
     assert_agrees(
         solution.certificate, reference(one, where), bracketed=(one, where) in matrix.BRACKETED
     )
-    if solution.certificate.verdict is not mlp.Verdict.INFEASIBLE:
-        value = recomputed(problem, solution)
-        assert value == pytest.approx(solution.certificate.primal_value, rel=1e-7, abs=1e-8)
+    if solution.certificate.verdict is mlp.Verdict.INFEASIBLE:
+        assert_obstacle(one, where, problem.y, solution.certificate.witness)
+        return
+    value = recomputed(problem, solution)
+    assert value == pytest.approx(solution.certificate.primal_value, rel=1e-7, abs=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +173,21 @@ def check(one, where):
 )
 def test_every_two_factors(one, where):
     check(one, where)
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        ("squared l2 absolute_value free constant one", "plane"),
+        ("hinge l2 absolute_value none constant separate", "line"),
+        ("interpolation l2 threshold none affine one", "line"),
+        ("interpolation l2 threshold none affine separate", "line"),
+        ("logistic l2 gated_relu penalized constant one", "plane"),
+        ("poisson l2 gated_relu none constant one", "plane"),
+    ],
+)
+def test_what_once_stayed_open(words, where):
+    check(matrix.Combination(*words.split()), where)
 
 
 @pytest.mark.slow
@@ -206,6 +239,9 @@ def test_a_wrong_value_is_noticed():
             assert_agrees(certificate, wrong)
     with pytest.raises(AssertionError):
         assert_agrees(certificate, expected, bracketed=True)
+    y = matrix.targets("squared", "plane", "one")
+    with pytest.raises(AssertionError):
+        assert_obstacle(one, "plane", y, y)
 
 
 def test_the_sample_covers_every_two_values_that_meet():
