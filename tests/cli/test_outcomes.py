@@ -29,6 +29,7 @@ class PlayedSolution:
             improvement=SimpleNamespace(weight=atoms[0], mass=0.25, objective=2.5) if refuted else None,
             tol_gap=1e-6, message="played",
         )  # fmt: skip
+        self.total_variation = 2.0
         self.stats = {"rounds": 4, "cells": 7, "oracle": "angles", "seconds": 0.25}
 
     def save(self, folder, **options):

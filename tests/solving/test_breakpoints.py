@@ -145,7 +145,7 @@ def test_what_the_events_say(seed):
                 walls[event.neuron].add(event.row)
             else:
                 walls[event.neuron].remove(event.row)
-        measure = mlp.solve(problem.with_lam(lam), tol_gap=1e-9).measure
+        measure = mlp.solve(problem.with_lam(lam), tol_gap=1e-12).measure
         found = sorted(sorted(np.flatnonzero(np.abs(X @ w) <= 1e-7)) for w in measure.atoms)
         ours = path.measure(lam)
         assert len(ours) == len(walls)

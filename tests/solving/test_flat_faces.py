@@ -73,7 +73,7 @@ def check(solution, expected, size):
 
 @pytest.mark.parametrize(("bias", "skip"), SETTINGS)
 @pytest.mark.parametrize("ball", BALLS)
-@pytest.mark.parametrize("name", sorted(LOSSES))
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"multinomial_logistic"}))
 def test_general_position(name, ball, bias, skip):
     separable = name in ("logistic", "squared_hinge", "poisson") and skip == "affine"
     if separable:
