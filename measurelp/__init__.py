@@ -109,6 +109,19 @@ if TYPE_CHECKING:
         torch_from_chain,
         torch_from_network,
     )
+    from measurelp.paths import (
+        Breakpoints,
+        EventKind,
+        PathEvent,
+        PathSegment,
+        SolutionPath,
+        Stability,
+        StabilityVerdict,
+        fewest_knots,
+        path_breakpoints,
+        solve_path,
+        stability,
+    )
     from measurelp.problem import (
         Absolute,
         AbsoluteValue,
@@ -134,29 +147,18 @@ if TYPE_CHECKING:
     )
     from measurelp.report import write_report
     from measurelp.solving import (
-        Breakpoints,
         Diagnosis,
-        EventKind,
         GatedRelaxation,
         LabelNoiseOptimum,
-        PathEvent,
-        PathSegment,
         Solution,
-        SolutionPath,
-        Stability,
-        StabilityVerdict,
         certify,
         diagnose,
-        fewest_knots,
         gated_relaxation,
         label_noise_optimum,
         lam_max,
         lam_max_bracket,
         load_solution,
-        path_breakpoints,
         solve,
-        solve_path,
-        stability,
     )
     from measurelp.sparse import (
         LassoGap,
@@ -222,12 +224,14 @@ _HOMES = {
         "UniquenessVerdict", "dictionary_diagnostics", "nondegeneracy", "solution_set",
         "uniqueness",
     ),
+    "measurelp.paths": (
+        "Breakpoints", "EventKind", "PathEvent", "PathSegment", "SolutionPath", "Stability",
+        "StabilityVerdict", "fewest_knots", "path_breakpoints", "solve_path", "stability",
+    ),
     "measurelp.solving": (
-        "Diagnosis", "Solution", "Stability", "StabilityVerdict", "certify", "diagnose", "lam_max",
-        "load_solution", "solve", "stability",
-        "Breakpoints", "Diagnosis", "EventKind", "GatedRelaxation", "LabelNoiseOptimum", "PathEvent", "PathSegment", "Solution",
-        "SolutionPath", "certify", "diagnose", "fewest_knots", "gated_relaxation", "label_noise_optimum", "lam_max", "lam_max_bracket", "load_solution",
-        "path_breakpoints", "solve", "solve_path",
+        "Diagnosis", "GatedRelaxation", "LabelNoiseOptimum", "Solution", "certify", "diagnose",
+        "gated_relaxation", "label_noise_optimum", "lam_max", "lam_max_bracket", "load_solution",
+        "solve",
     ),
     "measurelp.sparse": (
         "LassoGap", "LearnedNetwork", "RecoveryRates", "SparseCodes", "UnrolledNetwork",

@@ -112,7 +112,7 @@ def command(
         if breakpoints:
             facts, columns, code = _breakpoints(stated, lam_min_ratio or 0.01, time_limit, oracle)
         else:
-            from measurelp.solving import solve_path
+            from measurelp.paths import solve_path
 
             path = solve_path(
                 stated.problem, given, n_lams=n_lams, lam_min_ratio=lam_min_ratio or 1e-3,
@@ -158,7 +158,7 @@ def _request(options: dict[str, Any]) -> Request:
 def _breakpoints(
     stated: Stated, ratio: float, time_limit: float | None, oracle: str | None
 ) -> tuple[dict[str, Any], dict[str, list[Any]], Exit]:
-    from measurelp.solving import path_breakpoints
+    from measurelp.paths import path_breakpoints
 
     found = path_breakpoints(
         stated.problem, lam_min_ratio=ratio, time_limit=time_limit, oracle=oracle

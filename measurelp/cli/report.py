@@ -49,7 +49,7 @@ def command(
         found = uniqueness(solution)
     followed = None
     if stability:
-        from measurelp.solving import stability as follow
+        from measurelp.paths import stability as follow
 
         followed = follow(solution.problem)
     write_report(

@@ -13,7 +13,7 @@ from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
 from measurelp.cli.request import check_positive, numbers
 
 if TYPE_CHECKING:
-    from measurelp.solving import Stability, StabilityPath
+    from measurelp.paths import Stability, StabilityPath
 
 _RATES = ("mass_error", "location_error", "dual_error", "mass_remainder", "location_remainder")
 
@@ -63,7 +63,8 @@ def command(
     """
     from measurelp.cli.answers import table
     from measurelp.cli.progress import ProgressLine
-    from measurelp.solving import load_solution, stability
+    from measurelp.paths import stability
+    from measurelp.solving import load_solution
 
     for option, value in (("--tol", tol), ("--max-work", max_work), ("--time-limit", time_limit)):
         check_positive(option, value)
@@ -95,7 +96,7 @@ def command(
 
 
 def _exit(found: Stability) -> Exit:
-    from measurelp.solving import StabilityVerdict
+    from measurelp.paths import StabilityVerdict
 
     if found.verdict in (StabilityVerdict.STABLE, StabilityVerdict.DEGENERATE):
         return Exit.CERTIFIED

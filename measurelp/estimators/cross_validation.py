@@ -24,8 +24,9 @@ from measurelp.estimators._fitting import (
     warn_unless_optimal,
 )
 from measurelp.estimators._patience import PatientOracle
+from measurelp.paths import solve_path
 from measurelp.problem import Ball, Loss
-from measurelp.solving import lam_max, solve_path
+from measurelp.solving import lam_max
 
 _FOLD_NODES = 200  # paths of folds are compared by what they predict, not by what is proved
 

@@ -19,8 +19,9 @@ from measurelp.certificate.facts import certificate_facts, number
 from measurelp.errors import InvalidProblem
 from measurelp.measure import mass_sizes
 from measurelp.network.files import write_file
+from measurelp.paths import Stability
 from measurelp.report import scenes
-from measurelp.solving import Solution, Stability
+from measurelp.solving import Solution
 from measurelp.status import Verdict
 
 _MOST_NEURONS, _MOST_INPUTS = 200, 12

@@ -29,23 +29,23 @@ from measurelp.certificate import (
 from measurelp.certificate.bounds import dual_bound
 from measurelp.certificate.certificate import relative
 from measurelp.certificate.certify import DEFAULT_NODES, DualReport
+from measurelp.masters.atom_master import AtomMaster
+from measurelp.masters.conic_master import ConicMaster
+from measurelp.masters.joint_master import JointMaster
+from measurelp.masters.master import Master, Solved
+from measurelp.masters.neurons import Neurons, Training, merged, pruned
+from measurelp.masters.newton_master import NewtonMaster
+from measurelp.masters.null_model import null_model
+from measurelp.masters.polish import polished
+from measurelp.masters.sliding_master import SlidingMaster
 from measurelp.measure import AtomicMeasure, Skip
 from measurelp.oracle import Budget, DualFunction, Oracle, choose_oracle
 from measurelp.oracle.ascent import climbed
 from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.program.formulate import skip_from_coefficients
-from measurelp.solving.atom_master import AtomMaster
-from measurelp.solving.conic_master import ConicMaster
 from measurelp.solving.interrupts import Interrupts
-from measurelp.solving.joint_master import JointMaster
-from measurelp.solving.master import Master, Solved
-from measurelp.solving.neurons import Neurons, Training, merged, pruned
-from measurelp.solving.newton_master import NewtonMaster
-from measurelp.solving.null_model import null_model
-from measurelp.solving.polish import polished
 from measurelp.solving.pricing import priced_peaks
 from measurelp.solving.progress import Callback, Progress
-from measurelp.solving.sliding_master import SlidingMaster
 from measurelp.solving.solution import Solution
 from measurelp.status import Scope, Termination, Verdict
 

@@ -14,6 +14,8 @@ from measurelp.backends import backend_from_name
 from measurelp.certificate import Certificate, candidate_measure, evaluate
 from measurelp.certificate.bounds import merge_repeated
 from measurelp.errors import InvalidProblem
+from measurelp.masters.conic_master import ConicMaster
+from measurelp.masters.neurons import Neurons, Training
 from measurelp.measure import AtomicMeasure
 from measurelp.network import (
     ReluNetwork,
@@ -28,8 +30,6 @@ from measurelp.oracle import Budget, Oracle
 from measurelp.problem import MeasureProblem, row_space
 from measurelp.program.formulate import skip_from_coefficients
 from measurelp.solving.certifying import ROUNDS, certified
-from measurelp.solving.conic_master import ConicMaster
-from measurelp.solving.neurons import Neurons, Training
 from measurelp.status import Standing
 
 _MOST_PROGRAMS = 50  # each imposes walls that the one before violated; a few are usual

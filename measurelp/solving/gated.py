@@ -24,14 +24,14 @@ from measurelp.certificate import (
 from measurelp.certificate.bounds import admissible_dual, dual_bound
 from measurelp.certificate.certificate import relative
 from measurelp.errors import InvalidProblem
+from measurelp.masters.gated_newton import newton_on_gates
+from measurelp.masters.neurons import Training
 from measurelp.measure import Skip
 from measurelp.problem import GatedReLU, MeasureProblem, ReLU, row_space
 from measurelp.program import restricted_program
 from measurelp.program.formulate import skip_from_coefficients
-from measurelp.solving.gated_newton import newton_on_gates
 from measurelp.solving.gated_units import GatedMeasure, GatedRelaxation
 from measurelp.solving.interrupts import Interrupts, remembered_interrupts
-from measurelp.solving.neurons import Training
 from measurelp.solving.progress import Callback, Progress
 from measurelp.solving.threads import one_thread
 from measurelp.status import PointKind, Scope, Termination, Verdict

@@ -27,15 +27,15 @@ from measurelp.certificate.certificate import relative
 from measurelp.certificate.certify import DualReport
 from measurelp.certificate.feasibility import null_obstacle
 from measurelp.dictionary.patterns import Patterns
+from measurelp.masters.atom_master import AtomMaster
+from measurelp.masters.neurons import Matrix, Neurons, Training, Vector, pruned
+from measurelp.masters.null_model import null_model
 from measurelp.measure import AtomicMeasure
 from measurelp.oracle import DualFunction, PatternOracle
 from measurelp.problem import Interpolation, MeasureProblem, row_space
 from measurelp.program.formulate import skip_from_coefficients
-from measurelp.solving.atom_master import AtomMaster
 from measurelp.solving.cell_generation import unclaimed
 from measurelp.solving.interrupts import Interrupts
-from measurelp.solving.neurons import Matrix, Neurons, Training, Vector, pruned
-from measurelp.solving.null_model import null_model
 from measurelp.solving.progress import Callback, Progress
 from measurelp.solving.solution import Solution
 from measurelp.status import Termination, Verdict

@@ -1,7 +1,7 @@
 r"""The breakpoints of the path of a least-squares problem, each located from both sides.
 
 From lam_max down, a certified solution at a lower lam is joined to the branch that is known
-above it (:mod:`measurelp.solving.path_branch`).  The upper branch is followed down to the first
+above it (:mod:`measurelp.paths.branch`).  The upper branch is followed down to the first
 lam at which one of its conditions ends or a peak of the lower solution reaches lam; the lower
 branch is followed up in the same way.  Where the lower branch holds up to the end of the upper
 one, that end is an event; if not, a solution between them is computed, and so on.
@@ -22,14 +22,14 @@ from measurelp.certificate.certificate import relative
 from measurelp.certificate.certify import DEFAULT_NODES, certify
 from measurelp.errors import InvalidProblem
 from measurelp.oracle import Budget, Oracle, choose_oracle
+from measurelp.paths.branch import Branch, BranchPoint, Lines, Matrix, Vector
+from measurelp.paths.branch_ends import follow, holds
+from measurelp.paths.events import Breakpoints, EventKind, PathEvent, PathSegment
+from measurelp.paths.gaps import End, gap_between
 from measurelp.problem import MeasureProblem
-from measurelp.solving.branch_ends import follow, holds
 from measurelp.solving.entry import solve
 from measurelp.solving.interrupts import Interrupts, remembered_interrupts
 from measurelp.solving.largest_lam import lam_max
-from measurelp.solving.path_branch import Branch, BranchPoint, Lines, Matrix, Vector
-from measurelp.solving.path_events import Breakpoints, EventKind, PathEvent, PathSegment
-from measurelp.solving.path_gap import End, gap_between
 from measurelp.solving.threads import one_thread
 from measurelp.status import Termination
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.backends import Backend
+from measurelp.masters.master import Solved
+from measurelp.masters.neurons import Neurons, Training, Vector
 from measurelp.problem import Loss, Squared
 from measurelp.program import restricted_program
-from measurelp.solving.master import Solved
-from measurelp.solving.neurons import Neurons, Training, Vector
 from measurelp.status import PointKind
 
 _WALL_SLACK = 1e-10

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from measurelp._jit_kernels import entry, inner
-from measurelp.solving._sliding_state import COUNT
-from measurelp.solving._wall_kernels import length_of
+from measurelp.masters._sliding_state import COUNT
+from measurelp.masters._wall_kernels import length_of
 
 _REORDERED = {"reassoc", "contract", "nsz"}  # sums in any order; nan and inf keep their meaning
 _BLOCK = 512  # rows

@@ -216,7 +216,7 @@ def test_nothing_is_claimed_about_what_was_not_solved():
     assert late.verdict is StabilityVerdict.UNDECIDED
     rough = mlp.stability(problem, lams=[1e-2, 1e-3], tol_gap=1e-9, max_work=10.0)
     assert rough.verdict is StabilityVerdict.UNDECIDED and "max_work" in rough.message
-    from measurelp.solving.stability_steps import compared
+    from measurelp.paths.stability_steps import compared
 
     limit = mlp.stability(problem, lams=[1e-3]).paths[0].limit
     short = mlp.solve(problem.with_lam(1e-3), tol_gap=1e-12, max_rounds=1)

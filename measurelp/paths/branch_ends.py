@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import brentq
 
-from measurelp.solving.path_branch import Branch, BranchPoint, Condition
+from measurelp.paths.branch import Branch, BranchPoint, Condition
 
 HOLDS = -1e-10  # slack at which a condition still counts as holding
 _STEPS = 6

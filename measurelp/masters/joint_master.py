@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from measurelp.backends import Backend
+from measurelp.masters.joint_sliding import JointSlid, JointSlider
+from measurelp.masters.master import Solved
+from measurelp.masters.neurons import Matrix, Neurons, Training, Vector
 from measurelp.program.group_lasso import group_lasso_program
-from measurelp.solving.joint_sliding import JointSlid, JointSlider
-from measurelp.solving.master import Solved
-from measurelp.solving.neurons import Matrix, Neurons, Training, Vector
 
 _TIGHT, _STATIONARY = 1e-10, 1e-8
 _STEPS = 6  # while directions keep coming; a missing neuron is found sooner than slid to

@@ -34,10 +34,10 @@ from numpy.typing import NDArray
 
 from measurelp.certificate import orthonormal_span
 from measurelp.certificate.peaks import face_of_walls, wall_rays
+from measurelp.masters.neurons import Training
 from measurelp.measure import AtomicMeasure
 from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.program.formulate import skip_from_coefficients
-from measurelp.solving.neurons import Training
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]

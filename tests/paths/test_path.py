@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from oracles import brute
 from oracles.families import SETTINGS
+from solving import checks
 
 import measurelp as mlp
 from measurelp.errors import InvalidProblem
-from solving import checks
 
 
 def data(seed, n=7, d=2):

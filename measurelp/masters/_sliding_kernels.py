@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 
 from measurelp._jit_kernels import entry, inner
-from measurelp.solving._line_kernels import gain, truncate, turns, walk
-from measurelp.solving._pass_kernels import find_changes, find_products, flip_sides
-from measurelp.solving._sliding_state import COUNT, FAILED, STEPS
-from measurelp.solving._wall_kernels import (
+from measurelp.masters._line_kernels import gain, truncate, turns, walk
+from measurelp.masters._pass_kernels import find_changes, find_products, flip_sides
+from measurelp.masters._sliding_state import COUNT, FAILED, STEPS
+from measurelp.masters._wall_kernels import (
     add_wall,
     forget_walls,
     length_of,

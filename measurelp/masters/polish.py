@@ -16,12 +16,12 @@ from scipy.optimize import nnls
 
 from measurelp.backends import HighsBackend
 from measurelp.certificate import orthonormal_span, without_skip
+from measurelp.masters.neurons import Matrix, Neurons, Training, Vector, merged, pruned
+from measurelp.masters.sliding import Slider
 from measurelp.oracle import DualFunction
 from measurelp.oracle.ascent import climbed
 from measurelp.oracle.base import distinct_peaks
 from measurelp.program import formulate_atoms
-from measurelp.solving.neurons import Matrix, Neurons, Training, Vector, merged, pruned
-from measurelp.solving.sliding import Slider
 from measurelp.status import PointKind
 
 _WALL_TOLERANCES = (1e-6, 1e-8, 1e-4)

@@ -10,10 +10,10 @@ import numpy as np
 
 from measurelp.backends import Backend
 from measurelp.certificate import orthonormal_span
-from measurelp.solving.joint_master import JointMaster
-from measurelp.solving.master import Solved
-from measurelp.solving.neurons import Neurons, Training, Vector
-from measurelp.solving.sliding_master import SlidingMaster
+from measurelp.masters.joint_master import JointMaster
+from measurelp.masters.master import Solved
+from measurelp.masters.neurons import Neurons, Training, Vector
+from measurelp.masters.sliding_master import SlidingMaster
 
 _LOOSE_MODELS, _TIGHT_MODELS = 2, 25  # while directions keep coming, and when none came
 _SETTLED = 1e-11  # relative change of the dual vector

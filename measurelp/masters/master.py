@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from measurelp.solving.neurons import Neurons, Vector
+from measurelp.masters.neurons import Neurons, Vector
 
 
 @dataclass(frozen=True, eq=False)

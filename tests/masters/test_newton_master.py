@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import measurelp as mlp
-from measurelp.solving import newton_master
+from measurelp.masters import newton_master
 
 LOSSES = [mlp.Logistic(), mlp.Huber(0.2), mlp.SquaredHinge(), mlp.Poisson()]
 

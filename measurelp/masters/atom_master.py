@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from measurelp.backends import Backend, ClarabelBackend, HighsBackend
 from measurelp.errors import InvalidProblem
+from measurelp.masters.master import Solved
+from measurelp.masters.neurons import Matrix, Neurons, Training, Vector
 from measurelp.problem import Absolute, Loss
 from measurelp.program import ConeProgram, FeatureLift, feature_program
-from measurelp.solving.master import Solved
-from measurelp.solving.neurons import Matrix, Neurons, Training, Vector
 from measurelp.status import PointKind
 
 _SAME = 1e-9

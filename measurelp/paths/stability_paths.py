@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from measurelp.certificate import Nondegeneracy, nondegeneracy
 from measurelp.certificate.uniqueness import DEFAULT_WORK, check_plain
 from measurelp.errors import InvalidProblem
+from measurelp.paths.stability_steps import StabilityStep, compared
 from measurelp.problem import Interpolation, MeasureProblem, Squared, positive_number
 from measurelp.solving.entry import solve
 from measurelp.solving.largest_lam import lam_max
 from measurelp.solving.progress import Callback
 from measurelp.solving.solution import Solution
-from measurelp.solving.stability_steps import StabilityStep, compared
 from measurelp.status import Termination, Verdict
 
 _DEFAULT_EXPONENTS = np.arange(-2, -13, -1) / 2  # lam_max times 10 to the power of these

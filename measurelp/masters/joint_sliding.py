@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from measurelp.solving._joint_kernels import group_masses, truncate
-from measurelp.solving.neurons import Matrix, Vector
+from measurelp.masters._joint_kernels import group_masses, truncate
+from measurelp.masters.neurons import Matrix, Vector
 
 _ZERO = 1e-13  # relative: an inner product this small is none
 _LEAST_SHIFT, _ATTEMPTS = 1e-6, 6  # of the Hessian, in units of lam

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
+from measurelp.paths.branch import Branch, BranchPoint
 from measurelp.problem import MeasureProblem
-from measurelp.solving.path_branch import Branch, BranchPoint
 from measurelp.status import Termination
 
 
@@ -85,7 +85,7 @@ class PathSegment:
         Whether all atoms lie on rays, so that masses, fit and dual vector are affine in lam.
     relative_gap : float
         Proved: between the lams at which its ends were certified, interpolating the certified
-        measures gives an optimal one up to this gap (:mod:`measurelp.solving.path_gap`).
+        measures gives an optimal one up to this gap (:mod:`measurelp.paths.gaps`).
     has_rivals : bool
         Whether the dual function was seen to stay at lam away from the atoms: then other
         measures are optimal too, and the path is one of several.

@@ -18,11 +18,11 @@ from measurelp.backends import Backend
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
 from measurelp.oracle import Oracle
+from measurelp.paths.gaps import End, gap_between, interpolated
 from measurelp.problem import MeasureProblem, check_measures
 from measurelp.solving.entry import solve
 from measurelp.solving.interrupts import remembered_interrupts
 from measurelp.solving.largest_lam import lam_max
-from measurelp.solving.path_gap import End, gap_between, interpolated
 from measurelp.solving.progress import Callback
 from measurelp.solving.solution import Solution
 from measurelp.solving.threads import one_thread
@@ -94,7 +94,7 @@ class SolutionPath:
     def gaps_between(self) -> Vector:
         """For every lam between neighbours, a proved relative gap of :meth:`measure`, (m - 1,).
 
-        By convexity, without asking an oracle (:mod:`measurelp.solving.path_gap`).
+        By convexity, without asking an oracle (:mod:`measurelp.paths.gaps`).
         """
         ends = self._ends
         return np.array([gap_between(a, b) for a, b in pairwise(ends)])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from measurelp.backends import Backend
-from measurelp.solving.conic_master import ConicMaster
-from measurelp.solving.neurons import Neurons, Training, Vector
+from measurelp.masters.conic_master import ConicMaster
+from measurelp.masters.neurons import Neurons, Training, Vector
 
 _EXACT = 1e-13  # of the loss at zero: what a skip that fits everything leaves
 _MOST_STEPS = 200

@@ -6,16 +6,17 @@ from scipy.optimize import nnls
 
 import measurelp as mlp
 from measurelp.certificate import skip_basis
+from measurelp.masters import _line_kernels as line
+from measurelp.masters import _pass_kernels as passes
+from measurelp.masters import _sliding_kernels as kernels
+from measurelp.masters import sliding
+from measurelp.masters._sliding_state import Data
+from measurelp.masters._wall_kernels import add_wall
+from measurelp.masters.neurons import Neurons, Training
+from measurelp.masters.sliding import Slider
+from measurelp.masters.sliding_master import SlidingMaster
 from measurelp.problem import row_space
-from measurelp.solving import _line_kernels as line
-from measurelp.solving import _pass_kernels as passes
-from measurelp.solving import _sliding_kernels as kernels
-from measurelp.solving import cell_generation, sliding
-from measurelp.solving._sliding_state import Data
-from measurelp.solving._wall_kernels import add_wall
-from measurelp.solving.neurons import Neurons, Training
-from measurelp.solving.sliding import Slider
-from measurelp.solving.sliding_master import SlidingMaster
+from measurelp.solving import cell_generation
 
 SETTINGS = [("none", "none"), ("penalized", "none"), ("none", "affine"), ("free", "constant")]
 

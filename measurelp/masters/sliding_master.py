@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from measurelp.solving._sliding_kernels import nonnegative_masses
-from measurelp.solving.master import Solved
-from measurelp.solving.neurons import Matrix, Neurons, Training, Vector
-from measurelp.solving.sliding import Slider
+from measurelp.masters._sliding_kernels import nonnegative_masses
+from measurelp.masters.master import Solved
+from measurelp.masters.neurons import Matrix, Neurons, Training, Vector
+from measurelp.masters.sliding import Slider
 
 _TIGHT = 1e-12
 _LOOSE_STEPS, _TIGHT_STEPS = 40, 100  # a coordinate: walls are found a few at a time

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from measurelp._jit_kernels import entry, inner
-from measurelp.solving._sliding_state import COUNT
+from measurelp.masters._sliding_state import COUNT
 
 _RELEASED = 1e-300  # an inner product this small says on which side a released wall is left
 _DEPENDENT = 1e-8

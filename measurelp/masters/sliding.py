@@ -26,10 +26,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from measurelp.solving import _sliding_kernels as kernels
-from measurelp.solving._sliding_state import COUNT, FAILED, STEPS, Data, State, Work
-from measurelp.solving._wall_kernels import add_wall
-from measurelp.solving.neurons import Matrix, Neurons, Training, Vector
+from measurelp.masters import _sliding_kernels as kernels
+from measurelp.masters._sliding_state import COUNT, FAILED, STEPS, Data, State, Work
+from measurelp.masters._wall_kernels import add_wall
+from measurelp.masters.neurons import Matrix, Neurons, Training, Vector
 
 _CHUNK = 1e8  # rows times neurons times steps between two looks at the clock
 _MOST_NEAR = 16  # rows looked at, the nearest first, for the first walls of a neuron
