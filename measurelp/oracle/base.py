@@ -26,6 +26,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from measurelp._jit_kernels import compile_seconds
 from measurelp.problem import MeasureProblem, RowSpace
 from measurelp.status import Scope, Termination
 
@@ -277,7 +278,8 @@ class Budget:
     Attributes
     ----------
     deadline : float
-        ``time.perf_counter()`` value at which to stop; inf for none.
+        ``time.perf_counter()`` value at which to stop; inf for none.  What is compiled after the
+        budget was made moves it: a first call does not spend its time on that.
     nodes : int or None
         Branch-and-bound nodes.
     interrupted : callable or None
@@ -287,13 +289,19 @@ class Budget:
     deadline: float = float("inf")
     nodes: int | None = None
     interrupted: Callable[[], bool] | None = None
+    compiled: float = field(default_factory=compile_seconds, repr=False)
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline."""
+        return self.deadline + (compile_seconds() - self.compiled) - time.perf_counter()
 
     @property
     def time_is_up(self) -> bool:
         """Whether the deadline has passed, or the caller wants to stop."""
         if self.interrupted is not None and self.interrupted():
             return True
-        return time.perf_counter() >= self.deadline
+        return self.seconds_left <= 0.0
 
 
 @runtime_checkable

@@ -155,7 +155,6 @@ class _Search:
 
     def __init__(self, dual: DualFunction, goal: Goal, budget: Budget, workers: Workers) -> None:
         self.dual, self.goal, self.budget, self.workers = dual, goal, budget, workers
-        self.until = time.time() + budget.deadline - time.perf_counter()
         self.best = self.closed = 0.0
         self.nodes = self.depth = self.splits = 0
         self.termination = Termination.CONVERGED
@@ -233,9 +232,10 @@ class _Search:
                 promised += waiting[n_now].work / NODE_WORK + 1
                 n_now += 1
             n_now -= n_now > 1 and promised > left
+            until = time.time() + self.budget.seconds_left
             tasks = [
                 (tree, self.dual.slice(tree.index), self.goal,
-                 Share(int(min(left, 2**62)), tree.work, self.until), best)
+                 Share(int(min(left, 2**62)), tree.work, until), best)
                 for tree in waiting[:n_now]
             ]  # fmt: skip
             before = [tree.nodes for tree in waiting[:n_now]]

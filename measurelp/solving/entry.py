@@ -59,7 +59,8 @@ def solve(
         Relative gap to prove.
     time_limit : float, optional
         Seconds; when they are over, or on Ctrl-C, the best measure so far is returned with
-        its bracket.
+        its bracket.  The first call on a machine also compiles kernels, about a minute, which
+        are kept on disk; that time is not counted.
     max_rounds : int
         Limit on restricted programs.
     backend : str or Backend, optional

@@ -4,11 +4,13 @@ import signal
 import threading
 import time
 
+import numba
 import numpy as np
 import pytest
 from oracles import brute
 from oracles.families import NASTY
 
+from measurelp._jit_kernels import compile_seconds
 from measurelp.oracle import Budget, ConeOracle, SignOracle, choose_oracle
 from measurelp.status import Scope, Termination
 from oracle import functions
@@ -164,3 +166,42 @@ def test_an_interrupted_oracle_can_be_asked_again(oracle):
         after = instance.maximise(small, tolerance=1e-9)
         assert (after.lower, after.upper) == (before.lower, before.upper)
         assert after.stats == before.stats
+
+
+def test_what_is_compiled_after_a_budget_was_made_puts_its_deadline_off():
+    if numba.config.DISABLE_JIT:
+        pytest.skip("nothing is compiled")
+    budget = Budget(deadline=time.perf_counter() + 1000.0)
+    before = compile_seconds()
+
+    @numba.njit
+    def called(x):
+        return x + 1.0
+
+    @numba.njit
+    def calls(x):
+        return called(x) * 2.0
+
+    calls(1.0)
+    now = time.perf_counter()
+    took = compile_seconds() - before
+    assert took > 0.0
+    assert budget.seconds_left == pytest.approx(budget.deadline + took - now, abs=0.1)
+    assert not budget.time_is_up
+
+
+def test_nested_compilation_counts_once():
+    if numba.config.DISABLE_JIT:
+        pytest.skip("nothing is compiled")
+
+    @numba.njit
+    def called(x):
+        return x - 1.0
+
+    @numba.njit
+    def calls(x):
+        return called(x) * 3.0
+
+    began, before = time.perf_counter(), compile_seconds()
+    calls(1.0)
+    assert compile_seconds() - before <= time.perf_counter() - began
