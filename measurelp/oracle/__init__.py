@@ -2,6 +2,7 @@
 
 from measurelp.oracle.angles import AngleOracle
 from measurelp.oracle.base import Budget, DualFunction, Oracle, OracleReport
+from measurelp.oracle.branch_and_bound import BranchAndBoundOracle
 from measurelp.oracle.cells import CellOracle
 from measurelp.oracle.choose import ORACLE_NAMES, choose_oracle
 from measurelp.oracle.cones import ConeOracle
@@ -11,6 +12,7 @@ from measurelp.oracle.rays import RayOracle
 from measurelp.oracle.signs import SignOracle
 
 __all__ = [
-    "ORACLE_NAMES", "AngleOracle", "Budget", "CellOracle", "ConeOracle", "DualFunction",
-    "FanOracle", "Oracle", "OracleReport", "PatternOracle", "RayOracle", "SignOracle", "choose_oracle",
+    "ORACLE_NAMES", "AngleOracle", "BranchAndBoundOracle", "Budget", "CellOracle", "ConeOracle",
+    "DualFunction", "FanOracle", "Oracle", "OracleReport", "PatternOracle", "RayOracle", "SignOracle",
+    "choose_oracle",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from measurelp.arrangement import Cells
 from measurelp.errors import InvalidProblem
 from measurelp.oracle.angles import AngleOracle
 from measurelp.oracle.base import Oracle
+from measurelp.oracle.branch_and_bound import BranchAndBoundOracle
 from measurelp.oracle.cells import CellOracle
 from measurelp.oracle.cones import ConeOracle
 from measurelp.oracle.fans import FanOracle
@@ -38,9 +39,10 @@ def choose_oracle(
 ) -> tuple[Oracle, str]:
     """The oracle to use and, in words, why.
 
-    ``None`` and "auto" take angles for at most 2 penalised coordinates; for more, branch and
-    bound over cones, or over signs of rows where there are many coordinates and few rows.
-    "branch_and_bound" takes the better of these two; ``n_jobs`` is for them.  For the l1
+    ``None`` and "auto" take angles for at most 2 penalised coordinates; for more, branch and bound:
+    over cones up to 4, from then on over cones and over signs of rows in turns, where
+    the latter begins if there are many coordinates and few rows.  "branch_and_bound" asks for these
+    by name; ``n_jobs`` is for them.  For the l1
     and linf ball, "auto" takes "rays" where they are few, and "branch_and_bound" means "fans".
 
     A ``problem`` with several joint outputs needs "angles" or "cones"; separate outputs are asked
@@ -105,19 +107,15 @@ def _for_one_output(
     if oracle != "branch_and_bound" and space.n_penalized <= 2 and few_circles:
         return AngleOracle(), f"rank {rank}: the kinks are sorted around the circle"
     p = space.n_penalized
-    most = _MOST_ROWS_FOR_SIGNS.get(p, 0)
-    if p >= _SIGNS_FROM or rows <= most:
-        return (
-            SignOracle(n_jobs=n_jobs),
-            f"{p} penalised coordinates, {rows} distinct rows: the tree over signs of rows, which "
-            + (f"wins from {_SIGNS_FROM} coordinates on" if p >= _SIGNS_FROM else
-               f"wins there up to about {most} rows"),
-        )  # fmt: skip
-    return (
-        ConeOracle(n_jobs=n_jobs),
-        f"{p} penalised coordinates, {rows} distinct rows: the tree over cones, which wins there"
-        + (f" from about {most} rows on" if most else ""),
-    )
+    what = f"{p} penalised coordinates, {rows} distinct rows: "
+    if p < min(_MOST_ROWS_FOR_SIGNS):
+        return ConeOracle(n_jobs=n_jobs), what + "the tree over cones"
+    first, second = "cones", "signs of rows"
+    if p >= _SIGNS_FROM or rows <= _MOST_ROWS_FOR_SIGNS[p]:
+        first, second = "signs", "cones"
+    begins = "signs of rows" if first == "signs" else first
+    why = f"the tree over {begins} begins, which often wins there, and that over {second} joins in"
+    return BranchAndBoundOracle(first, n_jobs=n_jobs), what + why
 
 
 def _of_flat_faces(oracle: str | None, space: RowSpace, n_jobs: int) -> tuple[Oracle, str]:

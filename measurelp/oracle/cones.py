@@ -58,14 +58,14 @@ class ConeOracle:
     ) -> OracleReport:
         if dual.space.n_penalized > MAX_RANK:
             budget = Budget(nodes=0)
-        tree_type: type[ConeTree] = _ConeTree if dual.alpha.ndim == 1 else VectorConeTree
+        tree_type: type[ConeTree] = PlainConeTree if dual.alpha.ndim == 1 else VectorConeTree
         return maximise_by_trees(
-            (tree_type,), dual, level=level, tolerance=tolerance, starts=starts, budget=budget,
+            {"cones": (tree_type,)}, dual, level=level, tolerance=tolerance, starts=starts, budget=budget,
             n_jobs=self.n_jobs,
         )  # fmt: skip
 
 
-class _ConeTree(ConeTree):
+class PlainConeTree(ConeTree):
     """Half the orthants: one sweep treats eta and -eta on a cone and its opposite."""
 
     def _open(self, store: RowStore) -> tuple[int, int]:

@@ -61,7 +61,7 @@ class FanOracle:
         if dual.space.n_penalized > _MAX_RANK[ball.name]:
             budget = Budget(nodes=0)
         return maximise_by_trees(
-            (partial(FanTree, ball),), dual, level=level, tolerance=tolerance, starts=starts,
+            {"fans": (partial(FanTree, ball),)}, dual, level=level, tolerance=tolerance, starts=starts,
             budget=budget, n_jobs=self.n_jobs,
         )  # fmt: skip
 

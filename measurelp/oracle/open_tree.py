@@ -84,6 +84,7 @@ class OpenTree(Tree):
                     self._grow(store)
             self.is_open = reason != states.DONE
             self.nodes += int(ints[states.NODES])
+            self.spent += int(ints[states.WORK])
             self.depth = int(ints[states.MAX_DEPTH])
             self.best = max(self.best, float(store.unscaled(floats[states.BEST])))
             waiting = self.frontier[0][open_slots(self.frontier)].max(initial=0.0)
@@ -123,7 +124,8 @@ class OpenTree(Tree):
         """A tree of its own for some of the open nodes, one of so many."""
         del pieces
         piece = copy(self)
-        piece._store, piece.nodes, piece.found = self._store, 0, None
+        piece._store, piece.found = self._store, None
+        piece.nodes = piece.spent = 0
         piece.ints, piece.floats = self.ints.copy(), self.floats.copy()
         piece.frames = tuple(part[slots] for part in self.frames)
         piece.frontier = filled_frontier(self.frontier[0][slots])

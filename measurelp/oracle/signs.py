@@ -58,7 +58,7 @@ class SignOracle:
         budget: Budget | None = None,
     ) -> OracleReport:
         return maximise_by_trees(
-            (_SignTree, _NegativeTree), dual, level=level, tolerance=tolerance, starts=starts,
+            {"signs": SIGN_TREES}, dual, level=level, tolerance=tolerance, starts=starts,
             budget=budget, n_jobs=self.n_jobs,
         )  # fmt: skip
 
@@ -90,3 +90,6 @@ class _NegativeTree(_SignTree):
     """The same for -eta."""
 
     sigma = -1.0
+
+
+SIGN_TREES = (_SignTree, _NegativeTree)  # for eta and -eta

@@ -14,7 +14,7 @@ import heapq
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,8 @@ _FIRST_NODES = 16  # about as many nodes at the root does the first share pay fo
 _MOST_WORK = 500_000  # the largest share; a few hundredths of a second
 _GROWTH = 4
 _WORTH_SHARING = 2_000_000  # work of a turn from which on workers are asked to help
+_HEAD_START = 40_000_000  # work that the first forest has before another one begins
+_SHARE = 0.2  # and what another one then has for each further unit of the first one's
 _ROOM = 256e6  # bytes of open trees from which on no further one is opened
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -84,12 +86,14 @@ class Tree(ABC):
         What the last visit met above the level.
     work : int
         The next share of work; 0 before the first visit.
+    spent : int
+        Work that was done.
     """
 
     def __init__(self, index: int, bound: float) -> None:
         self.index, self.bound = index, bound
         self.best = 0.0
-        self.nodes = self.depth = self.work = 0
+        self.nodes = self.depth = self.work = self.spent = 0
         self.is_open = True
         self.found: Points | None = None
 
@@ -117,8 +121,11 @@ def visit(tree: Tree, part: Slice, goal: Goal, share: Share, best: float) -> Tre
     return tree
 
 
+TreeType = Callable[[int, float], Tree]
+
+
 def maximise_by_trees(
-    tree_types: Iterable[Callable[[int, float], Tree]],
+    forests: Mapping[str, Iterable[TreeType]],
     dual: DualFunction,
     *,
     level: float,
@@ -127,7 +134,11 @@ def maximise_by_trees(
     budget: Budget | None,
     n_jobs: int,
 ) -> OracleReport:
-    """Climb to an incumbent, bound every slice by trees, and report."""
+    """Climb to an incumbent, bound every slice by trees, and report.
+
+    Each of the ``forests``, types of trees that cover a slice together, proves alone.  The first has
+    a start; if it is not done then, the others work too, a share of its work each.
+    """
     axes = np.vstack([np.eye(dual.space.rank), -np.eye(dual.space.rank)])
     points = axes if starts is None else np.vstack([axes, starts])
     norms = dual.space.norms(points)
@@ -139,31 +150,42 @@ def maximise_by_trees(
     with Workers(n_jobs) as workers:
         search = _Search(dual, Goal(level, tolerance), budget or Budget(), workers)
         search.remember(points, sizes)
-        search.run(tree_types)
+        woods = {name: _Forest(types, search.goal) for name, types in forests.items()}
+        search.run(list(woods.values()))
     above = int(np.count_nonzero(search.sizes > level))
     most = min(steps, max(_LEAST_POLISHED, above))
     points = climbed(dual, _highest(search.points, search.sizes, most), steps=steps)
-    upper = min(max(search.upper, search.best), 2.0 * dual.magnitude)
+    tree = min(woods, key=lambda name: woods[name].upper)
+    upper = min(max(woods[tree].upper, search.best), 2.0 * dual.magnitude)
     return report_from_points(
         dual, upper, points, dual.values(points), level,
-        termination=search.termination, nodes=search.nodes, depth=search.depth,
+        termination=search.termination, nodes=search.nodes, depth=woods[tree].depth, tree=tree,
     )  # fmt: skip
 
 
-class _Search:
-    """State of one call."""
+class _Forest:
+    """Trees that cover all slices: alone they prove a bound of the supremum."""
 
-    def __init__(self, dual: DualFunction, goal: Goal, budget: Budget, workers: Workers) -> None:
-        self.dual, self.goal, self.budget, self.workers = dual, goal, budget, workers
-        self.best = self.closed = 0.0
-        self.nodes = self.depth = self.splits = 0
-        self.termination = Termination.CONVERGED
-        self.points, self.sizes = np.zeros((0, dual.space.rank)), np.zeros(0)
+    def __init__(self, tree_types: Iterable[TreeType], goal: Goal) -> None:
+        self.tree_types, self.goal = tuple(tree_types), goal
+        self.spent = self.depth = 0
+        self.closed = 0.0
         # Heaps of (-bound, number, tree); the number makes ties deterministic.
         self.untouched: list[tuple[float, int, Tree]] = []
         self.opened: list[tuple[float, int, Tree]] = []
         self.numbers = 0
         self.bytes = 0
+
+    def plant(self, bounds: NDArray[np.float64], best: float) -> None:
+        """A tree of each type for every slice."""
+        for tree_type in self.tree_types:
+            for index, bound in enumerate(bounds):
+                self.push(tree_type(index, float(bound)), best)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything is left to do."""
+        return bool(self.untouched or self.opened)
 
     @property
     def upper(self) -> float:
@@ -171,25 +193,9 @@ class _Search:
         tops = [-heap[0][0] for heap in (self.untouched, self.opened) if heap]
         return max(self.closed, *tops) if tops else self.closed
 
-    def run(self, tree_types: Iterable[Callable[[int, float], Tree]]) -> None:
-        """Turn after turn, until nothing is open or the budget is used up."""
-        bounds = self.dual.slice_bounds
-        for tree_type in tree_types:
-            for index, bound in enumerate(bounds):
-                self._push(tree_type(index, float(bound)))
-        while (self.untouched or self.opened) and self.termination is Termination.CONVERGED:
-            self._turn(self._chosen())
-
-    def remember(self, points: NDArray[np.float64], sizes: NDArray[np.float64]) -> None:
-        """Keep points with their |eta|, the highest if there are many, and the best value."""
-        self.points, self.sizes = np.vstack([self.points, points]), np.append(self.sizes, sizes)
-        if len(self.sizes) > _KEPT:
-            self.points = _highest(self.points, self.sizes, MAX_PEAKS)
-            self.sizes = _highest(self.sizes, self.sizes, MAX_PEAKS)
-        self.best = max(self.best, float(sizes.max(initial=0.0)))
-
-    def _push(self, tree: Tree) -> None:
-        if not tree.is_open or tree.bound <= self.goal.threshold(self.best):
+    def push(self, tree: Tree, best: float) -> None:
+        """Let a tree wait, unless it is done."""
+        if not tree.is_open or tree.bound <= self.goal.threshold(best):
             self.closed = max(self.closed, tree.bound)
             return
         heap = self.opened if tree.work else self.untouched
@@ -197,7 +203,7 @@ class _Search:
         self.numbers += 1
         self.bytes += tree.nbytes
 
-    def _chosen(self) -> list[Tree]:
+    def chosen(self) -> list[Tree]:
         """The trees of the next turn, highest bound first."""
         chosen: list[Tree] = []
         while len(chosen) < _WIDTH and (self.opened or self.untouched):
@@ -209,11 +215,53 @@ class _Search:
             chosen.append(tree)
         return chosen
 
-    def _turn(self, trees: list[Tree]) -> None:
-        """Give every tree its share, as far as the budget goes."""
-        best, waiting = self.best, trees
-        least = _FIRST_NODES * (len(self.dual.alpha) + NODE_WORK)
+    def spread(self, best: float) -> None:
+        """Let few large trees become many, so that workers find enough of them."""
+        count = len(self.opened)
+        if self.untouched or not 0 < count <= _WIDTH // 2:
+            return
+        if any(tree.work < _MOST_WORK for _, _, tree in self.opened):
+            return
+        trees = [tree for _, _, tree in sorted(self.opened, key=lambda one: one[:2])]
+        self.opened, self.bytes = [], 0
         for tree in trees:
+            for piece in tree.split(_WIDTH // count):
+                self.push(piece, best)
+
+
+class _Search:
+    """State of one call."""
+
+    def __init__(self, dual: DualFunction, goal: Goal, budget: Budget, workers: Workers) -> None:
+        self.dual, self.goal, self.budget, self.workers = dual, goal, budget, workers
+        self.best = 0.0
+        self.nodes = 0
+        self.termination = Termination.CONVERGED
+        self.points, self.sizes = np.zeros((0, dual.space.rank)), np.zeros(0)
+
+    def run(self, forests: list[_Forest]) -> None:
+        """Turn after turn, until nothing is open in one of the forests or the budget is used up."""
+        bounds = self.dual.slice_bounds
+        for forest in forests:
+            forest.plant(bounds, self.best)
+        first = forests[0]
+        while all(one.is_open for one in forests) and self.termination is Termination.CONVERGED:
+            late = [one for one in forests[1:] if one.spent < _SHARE * (first.spent - _HEAD_START)]
+            self._turn(late[0] if late else first)
+
+    def remember(self, points: NDArray[np.float64], sizes: NDArray[np.float64]) -> None:
+        """Keep points with their |eta|, the highest if there are many, and the best value."""
+        self.points, self.sizes = np.vstack([self.points, points]), np.append(self.sizes, sizes)
+        if len(self.sizes) > _KEPT:
+            self.points = _highest(self.points, self.sizes, MAX_PEAKS)
+            self.sizes = _highest(self.sizes, self.sizes, MAX_PEAKS)
+        self.best = max(self.best, float(sizes.max(initial=0.0)))
+
+    def _turn(self, forest: _Forest) -> None:
+        """Give every tree its share, as far as the budget goes."""
+        waiting, best = forest.chosen(), self.best
+        least = _FIRST_NODES * (len(self.dual.alpha) + NODE_WORK)
+        for tree in waiting:
             tree.work = max(least, min(_GROWTH * tree.work, _MOST_WORK))
         while waiting:
             left = math.inf if self.budget.nodes is None else self.budget.nodes - self.nodes
@@ -223,7 +271,7 @@ class _Search:
                 self.termination = Termination.TIME_LIMIT
             if self.termination is not Termination.CONVERGED:
                 for tree in waiting:
-                    self._push(tree)
+                    forest.push(tree, self.best)
                 return
             # One tree, or for several workers as many as cannot exceed the nodes that are left.
             n_now, promised = 0, 0.0
@@ -238,36 +286,25 @@ class _Search:
                  Share(int(min(left, 2**62)), tree.work, until), best)
                 for tree in waiting[:n_now]
             ]  # fmt: skip
-            before = [tree.nodes for tree in waiting[:n_now]]
+            before = [(tree.nodes, tree.spent) for tree in waiting[:n_now]]
             heavy = sum(tree.work for tree in waiting[:n_now]) >= _WORTH_SHARING
-            for nodes, tree in zip(before, self.workers.map(visit, tasks, heavy), strict=True):
-                self._collect(tree, tree.nodes - nodes)
+            visited = self.workers.map(visit, tasks, heavy)
+            for (nodes, spent), tree in zip(before, visited, strict=True):
+                self.nodes += tree.nodes - nodes
+                forest.spent += tree.spent - spent
+                self._collect(forest, tree)
             waiting = waiting[n_now:]
 
-        self._spread()
+        forest.spread(self.best)
 
-    def _collect(self, tree: Tree, nodes: int) -> None:
+    def _collect(self, forest: _Forest, tree: Tree) -> None:
         """Take in what one visit brought."""
-        self.nodes += nodes
-        self.depth = max(self.depth, tree.depth)
+        forest.depth = max(forest.depth, tree.depth)
         self.best = max(self.best, tree.best)
         if tree.found is not None:
             self.remember(tree.found[0], np.abs(tree.found[1]))
             tree.found = None
-        self._push(tree)
-
-    def _spread(self) -> None:
-        """Let few large trees become many, so that workers find enough of them."""
-        count = len(self.opened)
-        if self.untouched or not 0 < count <= _WIDTH // 2:
-            return
-        if any(tree.work < _MOST_WORK for _, _, tree in self.opened):
-            return
-        trees = [tree for _, _, tree in sorted(self.opened, key=lambda one: one[:2])]
-        self.opened, self.bytes = [], 0
-        for tree in trees:
-            for piece in tree.split(_WIDTH // count):
-                self._push(piece)
+        forest.push(tree, self.best)
 
 
 def _highest(

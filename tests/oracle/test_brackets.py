@@ -1,5 +1,6 @@
 """Oracles agree with one another and with suprema found by candidates; budgets leave valid brackets."""
 
+import itertools
 import time
 
 import numpy as np
@@ -20,6 +21,7 @@ from measurelp.oracle import (
     choose_oracle,
 )
 from measurelp.problem import row_space
+from measurelp.status import Termination
 
 BIASES = ("none", "penalized", "free")
 
@@ -284,15 +286,60 @@ def test_the_check_of_brackets_fails_when_it_should():
 
 
 def test_branch_and_bound_by_name_takes_the_tree_that_suits():
-    """It never sorts angles, and its bracket is that of the tree it names."""
+    """It never sorts angles, and where it is soon done its bracket is that of the first tree."""
     from measurelp.oracle import ConeOracle, SignOracle, choose_oracle
 
     rng = np.random.default_rng(0)
     for d, expected in ((2, ConeOracle), (3, ConeOracle), (8, SignOracle)):
         dual = dual_function(rng.standard_normal((12, d)), rng.standard_normal(12), "none")
         chosen, why = choose_oracle("branch_and_bound", dual.space)
-        assert isinstance(chosen, expected)
         assert "tree over" in why
         report = chosen.maximise(dual, tolerance=1e-9)
         own = expected().maximise(dual, tolerance=1e-9)
         assert (report.lower, report.upper) == (own.lower, own.upper)
+        assert report.stats["tree"] == own.stats["tree"] == expected.name
+
+
+@pytest.mark.parametrize("first", ["signs", "cones"])
+def test_taking_turns_changes_no_supremum(first, monkeypatch):
+    """With hardly any head start the two trees alternate; brackets contain what all cells say."""
+    from measurelp.oracle import BranchAndBoundOracle, tree_search
+
+    monkeypatch.setattr(tree_search, "_HEAD_START", 3)
+    rng = np.random.default_rng(7)
+    for bias in BIASES:
+        for points in (rng.standard_normal((14, 4)), rng.integers(-1, 2, (14, 4)).astype(float)):
+            dual = dual_function(points, rng.standard_normal(14), bias)
+            whole = CellOracle().maximise(dual)
+            report = BranchAndBoundOracle(first).maximise(dual, tolerance=1e-9)
+            assert report.termination is Termination.CONVERGED
+            assert report.lower <= whole.upper
+            assert whole.lower <= report.upper
+            assert report.upper <= whole.upper * (1.0 + 1e-8)
+
+
+def test_the_second_tree_joins_in_where_the_first_one_is_large():
+    """On a grid, signs of rows need many more nodes than cones, and the other way round above."""
+    from measurelp.oracle import BranchAndBoundOracle, ConeOracle, SignOracle
+
+    grid = np.array(list(itertools.product([0.0, 0.5, 1.0], repeat=4)))
+    y = np.random.default_rng(0).uniform(-1.0, 1.0, len(grid))
+    problem = mlp.MeasureProblem(grid, y, lam=0.243)
+    solution = mlp.solve(problem, oracle="cones")
+    dual = DualFunction(problem, row_space(problem), solution.dual)
+    asked = {"level": problem.lam * (1.0 + 1e-9), "tolerance": 1e-9}
+    few = Budget(nodes=150_000)
+    assert SignOracle().maximise(dual, budget=few, **asked).termination is Termination.NODE_LIMIT
+    for first in ("signs", "cones"):
+        report = BranchAndBoundOracle(first).maximise(dual, budget=few, **asked)
+        assert report.termination is Termination.CONVERGED
+        assert report.stats["tree"] == "cones"
+        cones = ConeOracle().maximise(dual, budget=few, **asked)
+        assert report.lower <= cones.upper
+        assert cones.lower <= report.upper
+        assert report.upper <= problem.lam * (1.0 + 1e-6)
+    uppers = [
+        BranchAndBoundOracle("signs").maximise(dual, budget=Budget(nodes=nodes), **asked).upper
+        for nodes in (1, 1_000, 80_000, 90_000, 150_000)
+    ]
+    assert uppers == sorted(uppers, reverse=True)
