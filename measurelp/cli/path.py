@@ -107,7 +107,7 @@ def command(
         raise click.UsageError("--force belongs to --csv, which is missing.")
     if csv_file is not None:
         _check_new(csv_file, force)
-    with ProgressLine(quiet=quiet) as line:
+    with ProgressLine(quiet=quiet, tol_gap=tol) as line:
         stated = state_problem(file, request, time_limit=time_limit)
         if breakpoints:
             facts, columns, code = _breakpoints(stated, lam_min_ratio or 0.01, time_limit, oracle)

@@ -70,7 +70,7 @@ def command(
         check_new_folder(out, overwrite=force)
     elif force:
         raise click.UsageError("--force belongs to --out, which is missing.")
-    with ProgressLine(quiet=quiet) as line:
+    with ProgressLine(quiet=quiet, tol_gap=tol) as line:
         stated = state_problem(file, request, time_limit=time_limit)
         from measurelp.solving import solve
 

@@ -273,7 +273,7 @@ class OracleReport:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long an oracle may work.
+    r"""How long an oracle may work.
 
     Attributes
     ----------
@@ -284,12 +284,22 @@ class Budget:
         Branch-and-bound nodes.
     interrupted : callable or None
         Asked whether to stop at once.
+    report : callable or None
+        Told, a few times a second, how many nodes there were and the bound so far on :math:`|\eta|`.
     """
 
     deadline: float = float("inf")
     nodes: int | None = None
     interrupted: Callable[[], bool] | None = None
+    report: Callable[[int, float], None] | None = None
     compiled: float = field(default_factory=compile_seconds, repr=False)
+
+    def in_units(self, unit: float) -> Budget:
+        """For a dual vector divided by a power of two: bounds are reported times it."""
+        told = self.report
+        if told is None:
+            return self
+        return replace(self, report=lambda nodes, upper: told(nodes, upper * unit))
 
     @property
     def seconds_left(self) -> float:
@@ -345,14 +355,24 @@ def in_units_of_alpha(maximise: Maximise) -> Maximise:
 
     @wraps(maximise)
     def scaled(
-        self: Oracle, dual: DualFunction, *, level: float = 0.0, **options: Any
+        self: Oracle,
+        dual: DualFunction,
+        *,
+        level: float = 0.0,
+        budget: Budget | None = None,
+        **options: Any,
     ) -> OracleReport:
         size = float(np.abs(dual.alpha).max(initial=0.0))
         if size == 0.0 or 0.25 < size < 4.0:
-            return maximise(self, dual, level=level, **options)
+            return maximise(self, dual, level=level, budget=budget, **options)
         unit = 2.0 ** max(-1000, min(1000, math.frexp(size)[1]))
+        budget = None if budget is None else budget.in_units(unit)
         report = maximise(
-            self, replace(dual, alpha=dual.alpha / unit), level=level / unit, **options
+            self,
+            replace(dual, alpha=dual.alpha / unit),
+            level=level / unit,
+            budget=budget,
+            **options,
         )
         return replace(
             report,

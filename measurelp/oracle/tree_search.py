@@ -44,6 +44,7 @@ _GROWTH = 4
 _WORTH_SHARING = 2_000_000  # work of a turn from which on workers are asked to help
 _HEAD_START = 40_000_000  # work that the first forest has before another one begins
 _SHARE = 0.2  # and what another one then has for each further unit of the first one's
+_BETWEEN_REPORTS = 0.2  # seconds
 _ROOM = 256e6  # bytes of open trees from which on no further one is opened
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -236,6 +237,7 @@ class _Search:
         self.dual, self.goal, self.budget, self.workers = dual, goal, budget, workers
         self.best = 0.0
         self.nodes = 0
+        self.next_report = time.perf_counter() + _BETWEEN_REPORTS
         self.termination = Termination.CONVERGED
         self.points, self.sizes = np.zeros((0, dual.space.rank)), np.zeros(0)
 
@@ -248,6 +250,15 @@ class _Search:
         while all(one.is_open for one in forests) and self.termination is Termination.CONVERGED:
             late = [one for one in forests[1:] if one.spent < _SHARE * (first.spent - _HEAD_START)]
             self._turn(late[0] if late else first)
+            self._report(forests)
+
+    def _report(self, forests: list[_Forest]) -> None:
+        """Say how far it is, now and then."""
+        told, now = self.budget.report, time.perf_counter()
+        if told is not None and now >= self.next_report:
+            self.next_report = now + _BETWEEN_REPORTS
+            upper = min(one.upper for one in forests)
+            told(self.nodes, self.dual.bound_over_ball(max(upper, self.best)))
 
     def remember(self, points: NDArray[np.float64], sizes: NDArray[np.float64]) -> None:
         """Keep points with their |eta|, the highest if there are many, and the best value."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -331,7 +332,10 @@ class CellGeneration:
         began = time.perf_counter()
         report = self.oracle.maximise(
             dual, level=level, tolerance=_FINE * self.tol_gap, starts=self._directions(),
-            budget=Budget(time.perf_counter() + self._seconds_to_go, DEFAULT_NODES, self.interrupts),
+            budget=Budget(
+                time.perf_counter() + self._seconds_to_go, DEFAULT_NODES, self.interrupts,
+                report=None if self.callback is None else partial(self._report_proof, alpha),
+            ),
         )  # fmt: skip
         self.oracle_calls += 1
         self.oracle_seconds += time.perf_counter() - began
@@ -463,12 +467,18 @@ class CellGeneration:
             return math.inf
         return time.perf_counter() + max(self._seconds_to_go, 0.2)
 
-    def _report(self, message: str) -> None:
+    def _report_proof(self, alpha: NDArray[np.float64], nodes: int, upper: float) -> None:
+        """Tell the callback how far the oracle is."""
+        value, _ = dual_bound(self.problem, alpha, upper)
+        self._report("proving", max(self.bound, value), nodes)
+
+    def _report(self, message: str, bound: float = -math.inf, nodes: int = 0) -> None:
         if self.callback is not None:
-            gap = relative(self.best_value - self.bound, self.best_value, self.bound)
+            bound = max(bound, self.bound)
+            gap = relative(self.best_value - bound, self.best_value, bound)
             self.callback(
-                Progress(self.rounds, self.master.n_cells, self.best_value, self.bound, gap,
-                         time.perf_counter() - self.began, message)
+                Progress(self.rounds, self.master.n_cells, self.best_value, bound, gap,
+                         time.perf_counter() - self.began, message, nodes)
             )  # fmt: skip
 
     def _wrap(

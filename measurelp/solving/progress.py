@@ -24,6 +24,8 @@ class Progress:
         Since the beginning.
     message : str
         What is being done.
+    nodes : int
+        Nodes of the branch and bound that is under way; 0 where there is none.
     """
 
     round: int
@@ -33,6 +35,7 @@ class Progress:
     gap: float
     seconds: float
     message: str
+    nodes: int = 0
 
 
 Callback = Callable[[Progress], None]

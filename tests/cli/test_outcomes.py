@@ -13,6 +13,7 @@ from measurelp.errors import BackendError, BudgetExceeded
 from measurelp.measure import AtomicMeasure
 from measurelp.network import load_scaler, network_from_measure, parts_from_network, read_folder
 from measurelp.network import write_folder as write
+from measurelp.solving import Progress
 from measurelp.status import Scope, Termination, Verdict
 
 
@@ -170,11 +171,30 @@ def test_the_line_says_what_happens(monkeypatch):
     assert "compiling" in line.line()
     line.update(
         SimpleNamespace(
-            round=3, n_cells=12, primal=1.25, dual=1.0, gap=0.2, seconds=0.1, message="polishing"
+            round=3, n_cells=12, primal=1.25, dual=1.0, gap=0.2, seconds=0.1, message="polishing",
+            nodes=0,
         )
-    )
+    )  # fmt: skip
     for word in ("round 3", "12 cells", "primal 1.25", "dual 1", "gap 2.00e-01", "polishing"):
         assert word in line.line()
+
+
+def test_the_line_guesses_how_long_a_proof_will_take(monkeypatch):
+    """A gap that falls tenfold a second from 1e-1 to 1e-4 needs two more seconds to 1e-6."""
+    line = progress.ProgressLine(quiet=True, tol_gap=1e-6)
+    for second in range(4):
+        assert "left" not in line.line()
+        line.update(
+            Progress(
+                3, 12, 1.25, 1.0, 10.0 ** (-1 - second), float(second), "proving", 1000 * second
+            )
+        )
+    line.update(Progress(3, 12, 1.25, 1.0, 1e-5, 4.0, "proving", 12345))
+    assert line.seconds_left() == pytest.approx(1.0)
+    assert "12,345 boxes" in line.line()
+    assert "about 1 s left" in line.line()
+    line.update(Progress(4, 12, 1.25, 1.0, 1e-5, 5.0, "generating cells"))
+    assert line.seconds_left() is None
 
 
 def test_compiling_is_said_without_a_terminal_too(run, play, table_file, monkeypatch):

@@ -205,3 +205,24 @@ def test_nested_compilation_counts_once():
     began, before = time.perf_counter(), compile_seconds()
     calls(1.0)
     assert compile_seconds() - before <= time.perf_counter() - began
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**40])
+def test_a_proof_under_way_reports_bounds_that_hold(scale, monkeypatch):
+    from measurelp.oracle import tree_search
+
+    monkeypatch.setattr(tree_search, "_BETWEEN_REPORTS", 0.0)
+    rng = np.random.default_rng(3)
+    points, alpha = rng.standard_normal((40, 4)), scale * rng.standard_normal(40)
+    dual = functions.dual_function(points, alpha, "none")
+    said = []
+    for oracle in (ConeOracle(), SignOracle()):
+        said.clear()
+        budget = Budget(report=lambda nodes, upper: said.append((nodes, upper)))
+        report = oracle.maximise(dual, tolerance=1e-9, budget=budget)
+        nodes, uppers = zip(*said, strict=True)
+        assert len(said) > 1
+        assert list(nodes) == sorted(nodes)
+        assert list(uppers) == sorted(uppers, reverse=True)
+        assert min(uppers) >= report.lower
+        assert uppers[-1] == pytest.approx(report.upper, rel=1e-6)
