@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
+from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -22,12 +22,12 @@ from measurelp.estimators._fitting import (
     store,
     warn_unless_optimal,
 )
-from measurelp.problem import Ball, Loss
+from measurelp.problem import Ball, Loss, MultinomialLogistic
 from measurelp.problem.losses import MarginLoss
 
 
 def _has_probabilities(classifier: Any) -> bool:
-    return loss_from_option(classifier.loss).name == "logistic"
+    return loss_from_option(classifier.loss).name in ("logistic", "multinomial_logistic")
 
 
 class MeasureClassifier(ClassifierMixin, BaseEstimator):
@@ -36,14 +36,16 @@ class MeasureClassifier(ClassifierMixin, BaseEstimator):
     .. math:: \min_{\mu, c_0}\; \frac1n\sum_i\ell\bigl(y_i f(x_i)\bigr) + \alpha\,|\mu|_{TV}
 
     with labels of -1 and 1; of three or more classes each is separated from the others, and the
-    objectives are added up.
+    objectives are added up.  With ``loss="multinomial_logistic"`` one network has an output for each
+    class and is trained by the cross entropy of their softmax, with the joint total variation
+    :math:`\sum_k |v_k|_2|w_k|_2`, which lets classes share neurons.
 
     Parameters
     ----------
     alpha : float
         Factor of the total variation; lam is alpha times the sum of sample weights.
     loss : str or Loss
-        "logistic", "squared_hinge" or "hinge".
+        "logistic", "squared_hinge", "hinge" or "multinomial_logistic".
     ball, bias, fit_intercept, tol, max_iter, max_nodes, time_limit, n_jobs, random_state, verbose
         As for :class:`~measurelp.MeasureRegressor`.
 
@@ -53,7 +55,7 @@ class MeasureClassifier(ClassifierMixin, BaseEstimator):
     atoms_ : (k, d + 1) or (k, d) array
         Hidden weights of unit norm.
     coef_ : (k,) or (k, c) array
-        Their masses, a column a class for three or more classes.
+        Their masses, a column a class for three or more classes and for the multinomial loss.
     intercept_ : float or (c,) array
     certificate_, dual_gap_, n_iter_, solution_, n_features_in_, feature_names_in_
         As for :class:`~measurelp.MeasureRegressor`.
@@ -123,9 +125,11 @@ class MeasureClassifier(ClassifierMixin, BaseEstimator):
         inputs, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
         loss = loss_from_option(self.loss)
-        if not isinstance(loss, MarginLoss):
+        is_joint = isinstance(loss, MultinomialLogistic)
+        if not is_joint and not isinstance(loss, MarginLoss):
             raise InvalidProblem(
-                f'loss: expected "logistic", "squared_hinge" or "hinge", found {self.loss!r}.'
+                'loss: expected "logistic", "squared_hinge", "hinge" or "multinomial_logistic", found '
+                f"{self.loss!r}."
             )
         self.classes_, codes = np.unique(labels, return_inverse=True)
         weight = None
@@ -139,20 +143,26 @@ class MeasureClassifier(ClassifierMixin, BaseEstimator):
                 "those with a weight > 0)."
             )
         samples = Samples.of(inputs, codes[:, None].astype(np.float64), weight)
-        several = len(self.classes_) > 2
-        signs = np.where(np.arange(len(self.classes_)) == samples.Y, 1.0, -1.0)
+        is_table = is_joint or len(self.classes_) > 2
+        members = np.arange(len(self.classes_)) == samples.Y
+        targets = members.astype(np.float64) if is_joint else np.where(members, 1.0, -1.0)
         problem = problem_from_samples(
-            self, samples, signs if several else signs[:, 1], loss, self.alpha
-        )
+            self, samples, targets if is_table else targets[:, 1], loss, self.alpha,
+            outputs="joint" if is_joint else "separate",
+        )  # fmt: skip
         solution = solved(self, problem)
-        store(self, solution, float(samples.weight.sum()), is_table=several)
+        store(self, solution, float(samples.weight.sum()), is_table=is_table)
         warn_unless_optimal(type(self).__name__, solution.certificate)
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
-        """The networks' values, (n,) for two classes and (n, c) for more."""
+        """The networks' values: (n,) for two classes, (n, c) for more.
+
+        For two classes of the multinomial loss it is the difference of the two outputs.
+        """
         check_is_fitted(self)
-        return scores(self, validate_data(self, X, dtype=np.float64, reset=False))
+        values = scores(self, validate_data(self, X, dtype=np.float64, reset=False))
+        return values[:, 1] - values[:, 0] if values.shape[1:] == (2,) else values
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The class with the largest value."""
@@ -162,11 +172,13 @@ class MeasureClassifier(ClassifierMixin, BaseEstimator):
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Probabilities of the logistic model, (n, c); of three or more classes, brought to sum 1."""
+        """Probabilities of the model, (n, c); those of classes separated one by one, brought to sum 1."""
         values = self.decision_function(X)
         if values.ndim == 1:
             positive = expit(values)
             return np.column_stack([1.0 - positive, positive])
+        if loss_from_option(self.loss).name == "multinomial_logistic":
+            return np.asarray(softmax(values, axis=1))
         single = expit(values)
         total = single.sum(axis=1, keepdims=True)
         even = np.full_like(single, 1.0 / single.shape[1])

@@ -31,6 +31,7 @@ def test_scikit_learn_checks(estimator, check):
         mlp.MeasureRegressor(loss="huber"),
         mlp.MeasureClassifier(),
         mlp.MeasureClassifier(loss="squared_hinge"),
+        mlp.MeasureClassifier(loss="multinomial_logistic"),
         mlp.MeasureRegressorCV(n_alphas=4, cv=2, max_iter=3, time_limit=None),
     ]
 )

@@ -243,3 +243,31 @@ def test_the_default_path_begins_where_nothing_is_learned(data):
     for options in ({"eps": 2.0}, {"n_alphas": 0}, {"alphas": [-1.0]}, {"loss": "interpolation"}):
         with pytest.raises(InvalidProblem):
             mlp.MeasureRegressorCV(**options).fit(X, y)
+
+
+def test_the_multinomial_classifier_is_one_network_with_shared_neurons():
+    """The proved optimum of the joint problem, softmax probabilities, and their gradient in balance."""
+    from sklearn.datasets import load_iris
+
+    X, y = load_iris(return_X_y=True)
+    X, names = (X - X.mean(axis=0)) / X.std(axis=0), np.array(["a", "b", "c"])[y]
+    model = mlp.MeasureClassifier(alpha=0.02, loss="multinomial_logistic").fit(X[:, 2:], names)
+    assert model.certificate_.is_optimal
+    problem = mlp.MeasureProblem(
+        X[:, 2:], np.eye(3)[y], lam=0.02 * 150, loss=mlp.MultinomialLogistic(), skip="constant"
+    )
+    alone = mlp.solve(problem, tol_gap=1e-6).certificate
+    assert model.certificate_.primal_value >= alone.dual_value
+    assert model.certificate_.primal_value <= alone.primal_value * (1.0 + 2e-4)
+    probabilities = model.predict_proba(X[:, 2:])
+    assert np.allclose(probabilities.sum(axis=1), 1.0)
+    # The constants are free, so predicted frequencies are those of the classes.
+    assert probabilities.mean(axis=0) == pytest.approx([1 / 3] * 3, abs=1e-4)
+    assert np.array_equal(model.predict(X[:, 2:]), model.classes_[probabilities.argmax(axis=1)])
+    assert model.coef_.shape == (len(model.atoms_), 3)
+    assert model.score(X[:, 2:], names) > 0.9
+
+    pair = mlp.MeasureClassifier(alpha=0.02, loss="multinomial_logistic").fit(X[:100], names[:100])
+    values = pair.decision_function(X[:100])
+    assert values.shape == (100,)
+    assert pair.predict_proba(X[:100])[:, 1] == pytest.approx(1.0 / (1.0 + np.exp(-values)))
