@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +10,7 @@ import click
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
 from measurelp.cli.request import Request, Stated, check_positive, problem_options, state_problem
+from measurelp.errors import InvalidFile
 
 if TYPE_CHECKING:
     from measurelp.solving import Solution
@@ -81,27 +80,20 @@ def command(
         chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         solution = solve(stated.problem, tol_gap=tol, callback=line.update, n_jobs=jobs, **chosen)
     code = exit_from_outcome(solution.certificate.verdict, solution.termination)
-    saved = None
+    saved, unsaved = None, None
     if out is not None and code is not Exit.INFEASIBLE:
-        _save(solution, stated, out, force=force)
-        saved = out
+        try:
+            solution.save(out, overwrite=force, request=stated.stored())
+            saved = out
+        except InvalidFile as error:  # the answer is shown all the same
+            unsaved = error
     if as_json:
         click.echo(json.dumps(_facts(solution, stated, saved, code), indent=1, allow_nan=False))
     else:
         click.echo(_text(solution, stated, saved, code, file))
+    if unsaved is not None:
+        raise unsaved
     raise SystemExit(int(code))
-
-
-def _save(solution: Solution, stated: Stated, out: str, *, force: bool) -> None:
-    """Save the solution together with the request, whole or not at all."""
-    from measurelp.network import read_folder, write_folder
-
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "solution"
-        solution.save(folder)
-        document, arrays = read_folder(folder, kind="solution")
-    document["request"] = stated.stored()
-    write_folder(out, document, arrays, kind="solution", overwrite=force)
 
 
 def _facts(solution: Solution, stated: Stated, saved: str | None, code: Exit) -> dict[str, Any]:

@@ -133,7 +133,7 @@ class GatedRelaxation(Solution):
         """Refused: a gated network is no ReLU network."""
         raise InvalidProblem(NO_MEASURE)
 
-    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    def save(self, folder: str | os.PathLike[str], **options: Any) -> None:
         """Refused: files hold measures."""
         check_measures(self.problem)
 

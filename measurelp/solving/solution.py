@@ -102,11 +102,25 @@ class Solution:
             self.measure, bias=self.problem.bias, activation=self.problem.activation
         )
 
-    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        request: dict[str, Any] | None = None,
+    ) -> None:
         """Write the problem's data, the measure, the dual and the certificate to a folder.
 
         One JSON and one npz, no pickle, whole or not at all.  The network's weights are in it
         under plain names, so other programs can read them.
+
+        Parameters
+        ----------
+        folder : path
+        overwrite : bool
+            Replace a folder that a solution was saved to.
+        request : dict, optional
+            What was asked, in words of JSON, kept beside the answer.
         """
         problem, certificate = self.problem, self.certificate
         document: dict[str, Any] = {}
@@ -128,6 +142,8 @@ class Solution:
         }  # fmt: skip
         document["termination"] = self.termination
         document["stats"] = self.stats
+        if request is not None:
+            document["request"] = request
         arrays |= {
             "X": problem.X, "y": problem.y, "atoms": self.measure.atoms,
             "masses": self.measure.masses, "dual": self.dual,
