@@ -6,6 +6,8 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path[:0] = [str(DOCS.parent), str(DOCS / "_extensions")]
 
+from example_style import STYLE
+
 import measurelp
 
 project = "measurelp"
@@ -17,6 +19,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "matplotlib.sphinxext.plot_directive",
     "sphinx-mathjax-offline",
     "numpydoc",
     "myst_nb",
@@ -51,6 +54,14 @@ add_module_names = False
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
+
+# -- pictures on pages: scripts in figures/ -----------------------------------------------------
+
+plot_formats = [("png", 110)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_rcparams = STYLE
+plot_apply_rcparams = True
 
 # -- the examples -------------------------------------------------------------------------------
 

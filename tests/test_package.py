@@ -162,38 +162,6 @@ def test_modules_named_in_the_architecture_exist():
             assert hasattr(importlib.import_module(home), last), name
 
 
-def blocks(file):
-    return re.findall(r"```python\n(.*?)```", (ROOT / file).read_text(), flags=re.DOTALL)
-
-
-@pytest.mark.parametrize(
-    "file",
-    [
-        "README.md",
-        "docs/networks.md",
-        "docs/numbers.md",
-        "docs/oracle.md",
-        "docs/estimators.md",
-        "docs/plotting.md",
-        "docs/report.md",
-        "docs/proof.md",
-        "docs/sparse.md",
-    ],
-)
-def test_examples_in_the_documentation_run(file, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert blocks(file)
-    for block in blocks(file):
-        names = {}
-        exec(compile(block, file, "exec"), names)
-        for line in block.splitlines():
-            code, _, comment = line.partition("#")
-            if file == "docs/numbers.md" and comment.strip().isdigit():
-                assert eval(code, names) == int(comment)
-        if file == "README.md":
-            assert names["solution"].certificate.verdict.name == "OPTIMAL"
-
-
 def test_the_readme_says_how_to_install_run_and_test():
     text = (ROOT / "README.md").read_text()
     commands = re.findall(r"```sh\n(.*?)\n```", text, flags=re.DOTALL)
