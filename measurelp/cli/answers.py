@@ -26,6 +26,7 @@ _ACTIVATION = {
     "leaky_relu": "leaky ReLU of slope {slope:g}",
     "absolute_value": "absolute value units",
     "threshold": "threshold units",
+    "gated_relu": "linear units behind fixed gates",
 }
 _LOSS = {
     "squared": "half the sum of squares",
@@ -80,10 +81,10 @@ def problem_lines(stated: Stated) -> list[tuple[str, str]]:
     return rows
 
 
-def certificate_lines(certificate: Certificate) -> list[tuple[str, str]]:
-    """The rows of the table that say what was proved."""
+def certificate_lines(certificate: Certificate, words: str | None = None) -> list[tuple[str, str]]:
+    """The rows of the table that say what was proved; ``words`` stand for the verdict's own."""
     lower, upper = certificate.sup
-    verdict = ("verdict", f"{certificate.verdict.name}: {certificate.verdict.value}")
+    verdict = ("verdict", f"{certificate.verdict.name}: {words or certificate.verdict.value}")
     if certificate.verdict.name == "INFEASIBLE":
         return [verdict, ("reason", certificate.message)]
     rows = [

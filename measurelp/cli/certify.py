@@ -10,11 +10,10 @@ import click
 
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
+from measurelp.cli.options import decay_options, problem_options
 from measurelp.cli.request import (
     Request,
     check_positive,
-    decay_options,
-    problem_options,
     state_problem,
 )
 

@@ -9,7 +9,8 @@ import click
 
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
-from measurelp.cli.request import Request, check_positive, problem_options, state_problem
+from measurelp.cli.options import problem_options
+from measurelp.cli.request import Request, check_positive, state_problem
 from measurelp.status import Termination
 
 

@@ -13,12 +13,12 @@ import click
 
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
+from measurelp.cli.options import problem_options
 from measurelp.cli.request import (
     Request,
     Stated,
     check_positive,
     numbers,
-    problem_options,
     state_problem,
 )
 from measurelp.errors import InvalidFile

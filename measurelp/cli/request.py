@@ -1,105 +1,25 @@
-"""The options that state a problem, shared by ``solve`` and ``certify``, and the problem itself."""
+"""What the options ask for, completed by what is stored, and the problem itself."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from measurelp.errors import InvalidFile, InvalidProblem
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from measurelp.network import InputScaler
-    from measurelp.problem import MeasureProblem, TrainedLoss, TrainedPenalty
+    from measurelp.problem import Activation, MeasureProblem, TrainedLoss, TrainedPenalty
     from measurelp.problem.measure_problem import Bias, Outputs, Skip
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-LOSS_NAMES = (
-    "squared", "interpolation", "absolute", "quantile", "huber", "hinge", "squared_hinge",
-    "logistic", "poisson", "multinomial_logistic",
-)  # fmt: skip
 _PARAMETERS = {"tau": "quantile", "delta": "huber"}
-_OPTIONS = (
-    click.option(
-        "--target", metavar="COL", multiple=True,
-        help="The column to predict; given several times, several outputs.",
-    ),
-    click.option(
-        "--outputs", type=click.Choice(["joint", "separate"]),
-        help="Whether several outputs share neurons (joint, the default).",
-    ),
-    click.option("--features", metavar="A,B,...", help="Input columns; all but the targets if left out."),
-    click.option("--lam", type=float, help="Factor of the total variation (a sum over rows, no mean)."),
-    click.option("--lam-ratio", type=float, metavar="R", help="lam as a multiple of lam_max."),
-    click.option(
-        "--standardize", is_flag=True, help="Give each input column mean 0 and mean square 1."
-    ),
-    click.option(
-        "--bias", type=click.Choice(["penalized", "none", "free"]),
-        help="Hidden bias: inside the norm (default), absent, or outside it.",
-    ),
-    click.option(
-        "--skip", type=click.Choice(["none", "constant", "affine"]),
-        help="Unpenalised part of the output; none by default.",
-    ),
-    click.option(
-        "--loss", type=click.Choice(LOSS_NAMES),
-        help="Half the sum of squares by default; interpolation fits every row exactly.",
-    ),
-    click.option("--tau", type=float, help="The quantile of --loss quantile, in (0, 1); 0.5 by default."),
-    click.option("--delta", type=float, help="Where --loss huber becomes linear; 1 by default."),
-    click.option(
-        "--ball", type=click.Choice(["l2", "l1", "linf"]),
-        help="The norm of hidden weights that is penalised; l2 by default.",
-    ),
-    click.option(
-        "--activation", type=click.Choice(["relu", "leaky_relu", "absolute_value", "threshold"]),
-        help="What hidden units do; relu by default.",
-    ),
-    click.option("--slope", type=float, help="That of --activation leaky_relu; 0.01 by default."),
-    click.option("--sample-weight", metavar="COL", help="A column of weights >= 0 of the rows."),
-    click.option(
-        "--header/--no-header", default=None,
-        help="Whether line 1 names the columns; by default yes unless it is all numbers.",
-    ),
-    click.option("--delimiter", default=",", show_default=True, help="What separates columns."),
-)  # fmt: skip
-
-
-def problem_options(command: Command) -> Command:
-    """Add the options that :class:`Request` holds."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-_DECAY_OPTIONS = (
-    click.option(
-        "--weight-decay", type=float, metavar="A",
-        help="In place of --lam: what the training's weight decay was.",
-    ),
-    click.option(
-        "--trained-loss", default="mean", show_default=True,
-        type=click.Choice(["mean", "sum", "half_mean", "half_sum", "mean_loss", "sum_loss"]),
-        help="For --weight-decay: the squared errors' mean or sum, or half of it; or of any --loss.",
-    ),
-    click.option(
-        "--trained-penalty", default="half_squares", show_default=True,
-        type=click.Choice(["half_squares", "squares", "path_norm", "half_mean_squares"]),
-        help="For --weight-decay: what it multiplied; torch's optimisers: half_squares.",
-    ),
-)  # fmt: skip
-
-
-def decay_options(command: Command) -> Command:
-    """Add the options that say lam in the words of a training."""
-    for option in reversed(_DECAY_OPTIONS):
-        command = option(command)
-    return command
 
 
 @dataclass(frozen=True)
@@ -123,6 +43,7 @@ class Request:
     ball: str | None = None
     activation: str | None = None
     slope: float | None = None
+    gates: str | None = None
     sample_weight: str | None = None
     header: bool | None = None
     delimiter: str = ","
@@ -153,6 +74,12 @@ class Request:
                 raise click.UsageError(f"--{parameter} is for --loss {loss}; leave it out.")
         if request.slope is not None and request.activation != "leaky_relu":
             raise click.UsageError("--slope is for --activation leaky_relu; leave it out.")
+        if request.gates is not None and request.activation != "gated_relu":
+            raise click.UsageError("--gates is for --activation gated_relu; leave it out.")
+        if request.lam_ratio is not None and request.activation == "gated_relu":
+            raise click.UsageError(
+                "--lam-ratio: lam_max is about networks, which gated units are not; pass --lam."
+            )
         if request.loss == "interpolation" and given:
             raise click.UsageError("lam does not enter --loss interpolation; leave it out.")
         for option, value in (
@@ -254,10 +181,12 @@ class Stated:
     def _units(self) -> dict[str, Any]:
         """The norm and the activation in words; a threshold unit has no norm."""
         ball = self.problem.ball.name
+        gates = getattr(self.problem.activation, "gates", None)
         return {
             "ball": None if ball == "count" else ball,
             "activation": self.problem.activation.name,
             "slope": getattr(self.problem.activation, "slope", None),
+            "gates": None if gates is None else len(gates),
         }
 
     def facts(self) -> dict[str, Any]:
@@ -295,6 +224,7 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
         ACTIVATIONS,
         BALLS,
         LOSSES,
+        GatedReLU,
         MeasureProblem,
         lam_from_weight_decay,
     )
@@ -306,8 +236,11 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
         **{name: value for name, value in given.items() if value is not None}
     )
     ball = None if request.ball is None else BALLS[request.ball]()
-    slope = {} if request.slope is None else {"slope": request.slope}
-    activation = ACTIVATIONS[request.activation or "relu"](**slope)
+    if request.activation == "gated_relu":
+        activation: Activation = GatedReLU(_gates(request))
+    else:
+        slope = {} if request.slope is None else {"slope": request.slope}
+        activation = ACTIVATIONS[request.activation or "relu"](**slope)
     if not loss.is_hard_constraint and not request.says_lam:
         raise InvalidProblem("--lam: missing; pass --lam L, or --lam-ratio R for R times lam_max.")
     table = read_source(path, header=request.header, delimiter=request.delimiter)
@@ -362,6 +295,16 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
             )
         problem = problem.with_lam(request.lam_ratio * largest)
     return Stated(problem, features, request.target, scaler, largest, request.sample_weight)
+
+
+def _gates(request: Request) -> NDArray[np.float64] | None:
+    """The gate vectors in the file that was named, one a row."""
+    from measurelp.cli.sources import read_source
+
+    if request.gates is None:
+        return None
+    table = read_source(request.gates, header=request.header, delimiter=request.delimiter)
+    return table.numbers(table.names)
 
 
 def check_positive(option: str, value: float | None) -> None:

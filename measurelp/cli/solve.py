@@ -9,16 +9,26 @@ import click
 
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
-from measurelp.cli.request import Request, Stated, check_positive, problem_options, state_problem
+from measurelp.cli.options import problem_options
+from measurelp.cli.request import Request, Stated, check_positive, state_problem
 from measurelp.errors import InvalidFile
 
 if TYPE_CHECKING:
-    from measurelp.solving import Solution
+    from measurelp.solving import LabelNoiseOptimum, Solution
+
+    Answer = Solution | LabelNoiseOptimum
 
 
 @click.command("solve", short_help="Solve on a CSV file and prove the answer.")
 @click.argument("file", type=click.Path())
 @problem_options
+@click.option(
+    "--penalty",
+    type=click.Choice(["total_variation", "label_noise"]),
+    default="total_variation",
+    show_default=True,
+    help="What lam multiplies; label_noise: what gradient descent with label noise makes small.",
+)
 @click.option("--tol", type=float, default=1e-6, show_default=True, help="Relative gap to prove.")
 @click.option(
     "--time-limit", type=float, metavar="S", help="Seconds after which the best is returned."
@@ -37,6 +47,7 @@ if TYPE_CHECKING:
 def command(
     *,
     file: str,
+    penalty: str,
     tol: float,
     time_limit: float | None,
     max_rounds: int | None,
@@ -63,6 +74,19 @@ def command(
     request = Request.from_options(**options)
     check_positive("--tol", tol)
     check_positive("--time-limit", time_limit)
+    is_label_noise = penalty == "label_noise"
+    if is_label_noise and request.lam_ratio is not None:
+        raise click.UsageError(
+            "--lam-ratio: lam_max is about the total variation, not --penalty label_noise; pass --lam."
+        )
+    for option, value in (("--oracle", oracle), ("--backend", backend)):
+        if is_label_noise and value is not None:
+            raise click.UsageError(f"{option} is for --penalty total_variation; leave it out.")
+    if out is not None and request.activation == "gated_relu":
+        raise click.UsageError(
+            "--out: a folder holds a network or a measure, and units behind fixed gates are neither; "
+            "leave it out (--json prints the bound)."
+        )
     if out is not None:
         from measurelp.network import check_new_folder
 
@@ -71,44 +95,56 @@ def command(
         raise click.UsageError("--force belongs to --out, which is missing.")
     with ProgressLine(quiet=quiet, tol_gap=tol) as line:
         stated = state_problem(file, request, time_limit=time_limit)
-        from measurelp.solving import solve
+        from measurelp.solving import label_noise_optimum, solve
 
         given = {
             "time_limit": time_limit, "max_rounds": max_rounds, "backend": backend,
             "oracle": oracle,
         }  # fmt: skip
         chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-        solution = solve(stated.problem, tol_gap=tol, callback=line.update, n_jobs=jobs, **chosen)
-    code = exit_from_outcome(solution.certificate.verdict, solution.termination)
+        if is_label_noise:
+            answer: Answer = label_noise_optimum(
+                stated.problem, tol_gap=tol, callback=line.update, **chosen
+            )
+        else:
+            answer = solve(stated.problem, tol_gap=tol, callback=line.update, n_jobs=jobs, **chosen)
+    code = exit_from_outcome(answer.certificate.verdict, answer.termination)
     saved, unsaved = None, None
     if out is not None and code is not Exit.INFEASIBLE:
         try:
-            solution.save(out, overwrite=force, request=stated.stored())
+            answer.save(out, overwrite=force, request=stated.stored())
             saved = out
         except InvalidFile as error:  # the answer is shown all the same
             unsaved = error
     if as_json:
-        click.echo(json.dumps(_facts(solution, stated, saved, code), indent=1, allow_nan=False))
+        click.echo(
+            json.dumps(_facts(answer, stated, penalty, saved, code), indent=1, allow_nan=False)
+        )
     else:
-        click.echo(_text(solution, stated, saved, code, file))
+        click.echo(_text(answer, stated, penalty, saved, code, file))
     if unsaved is not None:
         raise unsaved
     raise SystemExit(int(code))
 
 
-def _facts(solution: Solution, stated: Stated, saved: str | None, code: Exit) -> dict[str, Any]:
+def _facts(
+    answer: Answer, stated: Stated, penalty: str, saved: str | None, code: Exit
+) -> dict[str, Any]:
     from measurelp.cli.answers import certificate_facts, number
 
-    stats = solution.stats
+    stats = answer.stats
     return {
         "measurelp": __version__,
         "command": "solve",
         "exit_code": int(code),
-        "problem": stated.facts(),
-        **certificate_facts(solution.certificate),
-        "termination": solution.termination.name,
-        "neurons": len(solution.measure),
-        "total_variation": number(solution.total_variation),
+        "problem": stated.facts() | {"penalty": penalty},
+        **certificate_facts(answer.certificate),
+        "verdict_words": answer.verdict_words,
+        "bounds_relu": getattr(answer, "bounds_relu", None),
+        "termination": answer.termination.name,
+        "neurons": len(answer.measure),
+        "total_variation": number(answer.total_variation),
+        "regulariser": number(getattr(answer, "regulariser", None)),
         "rounds": stats.get("rounds"),
         "cells": stats.get("cells"),
         "oracle": stats.get("oracle"),
@@ -120,26 +156,35 @@ def _facts(solution: Solution, stated: Stated, saved: str | None, code: Exit) ->
     }
 
 
-def _text(solution: Solution, stated: Stated, saved: str | None, code: Exit, file: str) -> str:
+def _text(
+    answer: Answer, stated: Stated, penalty: str, saved: str | None, code: Exit, file: str
+) -> str:
     from measurelp.cli.answers import certificate_lines, problem_lines, table
 
-    stats = solution.stats
+    stats = answer.stats
     effort = [f"{stats['seconds']:.2f} s"] if stats.get("seconds") is not None else []
     effort += [f"{stats[key]} {key}" for key in ("rounds", "cells") if stats.get(key) is not None]
+    size = f"{len(answer.measure)}, total variation {answer.total_variation:.8g}"
+    regulariser = getattr(answer, "regulariser", None)
+    if regulariser is not None:
+        size += f", sum of squared gradients {regulariser:.8g}"
     rows = [
         *problem_lines(stated),
-        *certificate_lines(solution.certificate),
-        (
-            "neurons",
-            f"{len(solution.measure)}, total variation {solution.total_variation:.8g}",
-        ),
+        *([("penalty", "that of label noise")] if penalty == "label_noise" else []),
+        *certificate_lines(answer.certificate, answer.verdict_words),
+        (answer.units, size),
         ("time", ", ".join(effort)),
         ("oracle", _oracle_words(stats)),
-        ("stopped", solution.termination.value),
+        ("stopped", answer.termination.value),
     ]
     if saved is not None:
         rows.append(("saved", saved))
-    rows.append(("next", _next_step(code, saved, file)))
+    step = _next_step(code, saved, file)
+    if code is Exit.CERTIFIED and penalty == "label_noise" and saved is not None:
+        step = f"measurelp certify {saved} {file} asks how far it is from the least total variation"
+    elif code is Exit.CERTIFIED and getattr(answer, "bounds_relu", False):
+        step = "--activation relu solves the problem that this bounds"
+    rows.append(("next", step))
     return table(rows)
 
 

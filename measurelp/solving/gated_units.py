@@ -13,6 +13,7 @@ from measurelp.errors import InvalidProblem
 from measurelp.measure import Skip
 from measurelp.problem import check_measures, finite_matrix
 from measurelp.problem.activations import NO_MEASURE
+from measurelp.solving.other_models import OtherModel
 from measurelp.solving.solution import Solution
 
 
@@ -60,7 +61,7 @@ class GatedMeasure:
 
 
 @dataclass(frozen=True, eq=False)
-class GatedRelaxation(Solution):
+class GatedRelaxation(OtherModel, Solution):
     r"""The optimum of the gated model, as a proved bracket.
 
     A :class:`~measurelp.Solution` whose ``certificate`` speaks of the gated model: OPTIMAL says
@@ -78,20 +79,9 @@ class GatedRelaxation(Solution):
     measure: GatedMeasure  # type: ignore[assignment]
     bounds_relu: bool = False
 
-    @property
-    def value(self) -> float:
-        """Objective of the weights that were found."""
-        return self.certificate.primal_value
-
-    @property
-    def lower(self) -> float:
-        """A proved lower bound on the gated optimum."""
-        return self.certificate.dual_value
-
-    @property
-    def relative_gap(self) -> float:
-        """That of the certificate."""
-        return self.certificate.relative_gap
+    units = "gates in use"
+    model = "the gated model"
+    unlike = "ReLU networks but what the message says"
 
     @property
     def active(self) -> NDArray[np.bool_]:
@@ -102,11 +92,6 @@ class GatedRelaxation(Solution):
     def weights(self) -> NDArray[np.float64]:
         """What each gate multiplies, (k, d')."""
         return self.measure.weights
-
-    @property
-    def message(self) -> str:
-        """What is proved, in a sentence."""
-        return self.certificate.message
 
     @property
     def total_variation(self) -> float:

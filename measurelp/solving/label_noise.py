@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,11 +19,13 @@ from measurelp.certificate.certificate import relative
 from measurelp.dictionary.patterns import all_patterns
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure, prune_to_extreme_point
-from measurelp.network import ReluNetwork
+from measurelp.network import ReluNetwork, parts_from_network, write_folder
 from measurelp.oracle.seminorm_cells import SeminormCells
 from measurelp.problem import MeasureProblem, finite_matrix, row_space
 from measurelp.program.seminorm_cells import seminorm_program
 from measurelp.solving.interrupts import remembered_interrupts
+from measurelp.solving.other_models import OtherModel
+from measurelp.solving.progress import Callback, Progress
 from measurelp.solving.threads import one_thread
 from measurelp.status import PointKind, Scope, Termination, Verdict
 
@@ -34,7 +39,7 @@ Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class LabelNoiseOptimum:
+class LabelNoiseOptimum(OtherModel):
     r"""The least label-noise regulariser, as a proved bracket, with a network that has it.
 
     Attributes
@@ -48,6 +53,8 @@ class LabelNoiseOptimum:
         About the label-noise objective, not about the total variation.
     dual : (n,) array
     termination : Termination
+    stats : dict
+        Rounds, cells in play, seconds.
     """
 
     problem: MeasureProblem
@@ -56,26 +63,21 @@ class LabelNoiseOptimum:
     certificate: Certificate
     dual: NDArray[np.float64]
     termination: Termination
+    stats: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def value(self) -> float:
-        """The objective of ``measure``."""
-        return self.certificate.primal_value
-
-    @property
-    def lower(self) -> float:
-        """A proved lower bound on the objective of every network of any width."""
-        return self.certificate.dual_value
-
-    @property
-    def relative_gap(self) -> float:
-        """That of the certificate."""
-        return self.certificate.relative_gap
+    units = "neurons"
+    model = "the label-noise objective"
+    unlike = "the total variation"
 
     @property
     def regulariser(self) -> float:
         r"""The sum of the costs, :math:`\sum_i|\nabla_\theta f(x_i)|^2` of :meth:`network`."""
         return math.fsum(self.costs)
+
+    @property
+    def total_variation(self) -> float:
+        """That of ``measure``, which is not what is minimised."""
+        return self.measure.total_variation
 
     def network(self) -> ReluNetwork:
         r"""The network in the scaling of least gradients, :math:`c_k^2 S_A = |(Xw_k)_A|^2`."""
@@ -91,6 +93,22 @@ class LabelNoiseOptimum:
             hidden, bias, output_weights=np.sign(masses) * output, bias=self.problem.bias
         )
 
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        request: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the network to a folder; saved solutions are minimisers of the total variation.
+
+        ``request`` is what it was asked for, kept beside it as in :meth:`measurelp.Solution.save`.
+        """
+        document, arrays = parts_from_network(self.network())
+        if request is not None:
+            document["request"] = dict(request)
+        write_folder(folder, document, arrays, kind="network", overwrite=overwrite)
+
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """The network's outputs at new inputs, (n,)."""
         return np.asarray(self.network().predict(finite_matrix("X", X)))
@@ -103,7 +121,12 @@ class LabelNoiseOptimum:
 
 
 def label_noise_optimum(
-    problem: MeasureProblem, *, tol_gap: float = 1e-6, time_limit: float | None = None
+    problem: MeasureProblem,
+    *,
+    tol_gap: float = 1e-6,
+    time_limit: float | None = None,
+    max_rounds: int = 500,
+    callback: Callback | None = None,
 ) -> LabelNoiseOptimum:
     r"""Minimise the regulariser that label noise puts on networks of any width.
 
@@ -128,6 +151,10 @@ def label_noise_optimum(
         Relative gap to prove.
     time_limit : float, optional
         Seconds, looked at between rounds; when they are over, the bracket so far is returned.
+    max_rounds : int
+        Limit on restricted programs.
+    callback : callable, optional
+        Called with a :class:`~measurelp.solving.Progress` after each round.
 
     Returns
     -------
@@ -156,6 +183,7 @@ def label_noise_optimum(
     24.0
     """
     _check(problem)
+    began = time.perf_counter()
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     with remembered_interrupts() as interrupts, one_thread():
         space = row_space(problem)
@@ -174,7 +202,11 @@ def label_noise_optimum(
                 bound, _ = dual_bound(problem, alpha, float(bounds.max(initial=0.0)))
                 if bound > lower:
                     lower, proved = bound, alpha
-            if relative(max(0.0, value - lower), value, lower) <= tol_gap:
+            gap = relative(max(0.0, value - lower), value, lower)
+            if callback is not None:
+                seconds = time.perf_counter() - began
+                callback(Progress(rounds, len(chosen), value, lower, gap, seconds, "proving"))
+            if gap <= tol_gap:
                 break
             limit = problem.lam * (1.0 + 1e-3 * tol_gap)
             if infeasible:
@@ -190,6 +222,8 @@ def label_noise_optimum(
                     termination = Termination.INTERRUPTED
                 elif time.perf_counter() >= deadline:
                     termination = Termination.TIME_LIMIT
+                elif rounds >= max_rounds:
+                    termination = Termination.ROUND_LIMIT
                 if termination is not Termination.CONVERGED:
                     break
                 chosen += new
@@ -215,7 +249,13 @@ def label_noise_optimum(
         certificate = _certificate(problem, cells, value, lower, proved, tol_gap)
     if certificate.verdict is Verdict.INFEASIBLE:
         termination = Termination.INFEASIBLE
-    return LabelNoiseOptimum(problem, measure, costs, certificate, certificate.dual, termination)
+    stats = {
+        "rounds": rounds, "cells": len(chosen), "oracle": "active sets", "backend": "clarabel",
+        "seconds": time.perf_counter() - began,
+    }  # fmt: skip
+    return LabelNoiseOptimum(
+        problem, measure, costs, certificate, certificate.dual, termination, stats
+    )
 
 
 def _check(problem: MeasureProblem) -> None:

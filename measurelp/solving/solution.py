@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,6 +63,8 @@ class Solution:
     certificate: Certificate
     termination: Termination
     stats: dict[str, Any] = field(default_factory=dict)
+    units: ClassVar[str] = "neurons"
+    floor: ClassVar[str] = "no network is below"
 
     @property
     def skip(self) -> Skip:
@@ -76,6 +78,11 @@ class Solution:
     def total_variation(self) -> float:
         """What the measure costs, before the factor lam: for separate outputs a sum of moduli."""
         return float(np.sum(self.problem.mass_norm(self.measure.masses)))
+
+    @property
+    def verdict_words(self) -> str:
+        """What the verdict says."""
+        return self.certificate.verdict.value
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """The network's outputs at new inputs, (n,) or (n, c)."""
@@ -195,18 +202,18 @@ class Solution:
         rows = [
             ("problem", repr(self.problem)),
             ("objective", compact(certificate.primal_value, 12)),
-            ("no network is below", compact(certificate.dual_value, 12)),
+            (self.floor, compact(certificate.dual_value, 12)),
             (
                 "relative gap",
                 f"{certificate.relative_gap:.2e} (asked for {certificate.tol_gap:.0e})",
             ),
             (
                 "network",
-                f"{len(measure)} neurons, total variation {compact(measure.total_variation)}",
+                f"{len(measure)} {self.units}, total variation {compact(measure.total_variation)}",
             ),
             ("stopped", self.termination.value),
         ]
-        return html_table(f"{certificate.verdict.name}: {certificate.verdict.value}", rows)
+        return html_table(f"{certificate.verdict.name}: {self.verdict_words}", rows)
 
 
 def load_solution(folder: str | os.PathLike[str]) -> Solution:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import measurelp as mlp
-from measurelp.cli.request import LOSS_NAMES
+from measurelp.cli.options import LOSS_NAMES
 from measurelp.problem import LOSSES
 
 
