@@ -81,6 +81,7 @@ sphinx_gallery_conf = {
     "capture_repr": ("_repr_html_", "__repr__"),
     "default_thumb_file": None,
     "show_signature": False,
+    "thumbnail_size": (560, 230),
 }
 
 # -- how the pages look -------------------------------------------------------------------------
