@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from measurelp.network import InputScaler
     from measurelp.problem import Activation, MeasureProblem, TrainedLoss, TrainedPenalty
-    from measurelp.problem.measure_problem import Bias, Outputs, Skip
+    from measurelp.problem.combinations import Bias, Outputs, Skip
 
 _PARAMETERS = {"tau": "quantile", "delta": "huber"}
 

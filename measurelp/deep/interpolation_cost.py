@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from measurelp.errors import InvalidProblem
 from measurelp.network import ReluChain, chain_from_network
 from measurelp.problem import Interpolation, MeasureProblem
-from measurelp.problem.measure_problem import Bias
+from measurelp.problem.combinations import Bias
 from measurelp.solving import solve
 from measurelp.status import Verdict
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from measurelp._optional import require
 from measurelp.errors import InvalidProblem
 from measurelp.problem import finite_matrix
-from measurelp.problem.measure_problem import Bias
+from measurelp.problem.combinations import Bias
 
 Matrix = NDArray[np.float64]
 

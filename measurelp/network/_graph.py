@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from measurelp.errors import InvalidProblem
 from measurelp.network.chain import ReluChain, network_from_chain
 from measurelp.network.relu_network import ReluNetwork
-from measurelp.problem.measure_problem import Bias
+from measurelp.problem.combinations import Bias
 
 Matrix = NDArray[np.float64]
 

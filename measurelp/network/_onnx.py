@@ -18,7 +18,7 @@ from measurelp.network.chain import ReluChain, real_array
 from measurelp.network.files import MAX_BYTES, read_file, write_file
 from measurelp.network.named_weights import named_weights_from_chain, named_weights_from_network
 from measurelp.network.relu_network import Form, ReluNetwork
-from measurelp.problem.measure_problem import Bias
+from measurelp.problem.combinations import Bias
 
 _OPSET, _IR = 17, 8
 

@@ -18,7 +18,7 @@ from measurelp.network.named_weights import (
     network_from_named_weights,
 )
 from measurelp.network.relu_network import Form, ReluNetwork
-from measurelp.problem.measure_problem import Bias
+from measurelp.problem.combinations import Bias
 
 
 def network_from_safetensors(

@@ -13,7 +13,7 @@ from measurelp._optional import require
 from measurelp.errors import InvalidProblem
 from measurelp.network.chain import ReluChain, network_from_chain
 from measurelp.network.relu_network import Form, ReluNetwork
-from measurelp.problem.measure_problem import Bias
+from measurelp.problem.combinations import Bias
 
 Matrix = NDArray[np.float64]
 

@@ -21,7 +21,7 @@ from measurelp.network.files import MAX_BYTES, check_file_size
 from measurelp.network.named_weights import chain_from_named_weights, network_from_named_weights
 from measurelp.network.relu_network import Form, ReluNetwork
 from measurelp.problem import Activation, LeakyReLU, ReLU
-from measurelp.problem.measure_problem import Bias
+from measurelp.problem.combinations import Bias
 
 Matrix = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from measurelp.network._sklearn import is_sklearn_network, network_from_sklearn
 from measurelp.network._torch import network_from_torch
 from measurelp.network._torch_graph import is_torch_module
 from measurelp.network.relu_network import ReluNetwork
-from measurelp.problem.measure_problem import Bias
+from measurelp.problem.combinations import Bias
 
 
 def network_from_candidate(candidate: object, *, bias: Bias | None = None) -> ReluNetwork | None:

@@ -13,7 +13,7 @@ from measurelp.errors import InvalidProblem
 from measurelp.measure import Skip
 from measurelp.network.relu_network import ReluNetwork
 from measurelp.problem import finite_matrix
-from measurelp.problem.measure_problem import Bias
+from measurelp.problem.combinations import Bias
 
 Matrix = NDArray[np.float64]
 

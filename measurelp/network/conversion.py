@@ -10,7 +10,7 @@ from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure, Skip
 from measurelp.network.relu_network import ReluNetwork
 from measurelp.problem import Activation, MeasureProblem, ReLU
-from measurelp.problem.measure_problem import Bias
+from measurelp.problem.combinations import Bias
 
 
 def network_from_measure(

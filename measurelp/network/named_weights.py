@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from measurelp.errors import InvalidProblem
 from measurelp.network.chain import ReluChain, network_from_chain, real_array
 from measurelp.network.relu_network import ReluNetwork
-from measurelp.problem.measure_problem import Bias
+from measurelp.problem.combinations import Bias
 
 
 def network_from_named_weights(

@@ -12,7 +12,7 @@ from measurelp._display import compact, html_table
 from measurelp.errors import InvalidProblem
 from measurelp.measure import Skip
 from measurelp.problem import Activation, ReLU, finite_matrix
-from measurelp.problem.measure_problem import Bias
+from measurelp.problem.combinations import Bias
 
 Form = Literal["balanced", "unit", "as is"]
 

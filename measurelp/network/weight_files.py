@@ -18,7 +18,7 @@ from measurelp.network.files import arrays_from_npz, read_file, read_folder
 from measurelp.network.input_scaler import InputScaler
 from measurelp.network.relu_network import ReluNetwork
 from measurelp.problem import activation_document, activation_from_document
-from measurelp.problem.measure_problem import Bias
+from measurelp.problem.combinations import Bias
 
 _READERS: dict[str, Callable[[Any], ReluNetwork]] = {
     ".onnx": network_from_onnx,

@@ -28,8 +28,8 @@ from measurelp.problem.losses import (
     Squared,
     SquaredHinge,
 )
-from measurelp.problem.measure_problem import MeasureProblem, check_measures, finite_matrix
-from measurelp.problem.numbers import float_array, positive_number
+from measurelp.problem.measure_problem import MeasureProblem, check_measures
+from measurelp.problem.numbers import finite_matrix, float_array, positive_number
 from measurelp.problem.polyhedral_balls import L1Ball, LInfBall
 from measurelp.problem.row_space import RowSpace, row_space
 

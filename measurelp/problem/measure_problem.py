@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,13 +12,23 @@ from numpy.typing import ArrayLike, NDArray
 from measurelp._display import compact, html_table
 from measurelp.errors import InvalidProblem
 from measurelp.problem.activations import NO_MEASURE, Activation, GatedReLU, ReLU
-from measurelp.problem.balls import Ball, L2Ball, UnitCount
+from measurelp.problem.balls import Ball, L2Ball
+from measurelp.problem.combinations import (
+    Bias,
+    Outputs,
+    Skip,
+    ball_of_units,
+    check_combination,
+    check_instances,
+)
 from measurelp.problem.losses import Loss, Squared
-from measurelp.problem.numbers import float_array, positive_number
-
-Bias = Literal["none", "penalized", "free"]
-Skip = Literal["none", "constant", "affine"]
-Outputs = Literal["joint", "separate"]
+from measurelp.problem.numbers import (
+    check_choice,
+    finite_matrix,
+    finite_targets,
+    positive_number,
+    sample_weights,
+)
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -111,55 +121,19 @@ class MeasureProblem:
         loss = Squared() if loss is None else loss
         ball = L2Ball() if ball is None else ball
         activation = ReLU() if activation is None else activation
-        for name, value, kind in (
-            ("loss", loss, Loss), ("ball", ball, Ball), ("activation", activation, Activation)
-        ):  # fmt: skip
-            if isinstance(value, type) or not isinstance(value, kind):
-                raise InvalidProblem(
-                    f"{name}: expected an instance such as mlp.{_EXAMPLES[name]}, found {value!r}."
-                )
-        if not activation.is_homogeneous:
-            if not isinstance(ball, (L2Ball, UnitCount)):
-                raise InvalidProblem(
-                    f"ball: a {activation.name} unit does not depend on the length of its weight, so "
-                    f"no norm enters; leave ball out, found {ball!r}."
-                )
-            ball = UnitCount()
-        elif isinstance(ball, UnitCount):
-            raise InvalidProblem(
-                f"ball: {activation.name} units grow with their weights, which must have a norm; "
-                "choose L2Ball(), L1Ball() or LInfBall()."
-            )
+        check_instances(loss, ball, activation)
+        ball = ball_of_units(ball, activation)
         inputs = finite_matrix("X", X)
-        targets = loss.prepared_targets(_finite_targets(y, n=len(inputs)))
-        _choice("bias", bias, get_args(Bias))
-        _choice("skip", skip, get_args(Skip))
-        _choice("outputs", outputs, get_args(Outputs))
-        if isinstance(activation, GatedReLU):
-            _check_gated(activation, ball, bias, targets, inputs)
-        if targets.ndim == 2 and outputs == "joint":
-            _check_joint(loss, ball, activation)
-        if outputs == "separate" and loss.couples_outputs:
-            raise InvalidProblem(
-                f'outputs: "separate" solves one problem an output, and the {loss.name} loss couples '
-                'them; use outputs="joint".'
-            )
-        weights = _sample_weights(sample_weight, n=len(inputs))
+        targets = loss.prepared_targets(finite_targets(y, n=len(inputs)))
+        check_choice("bias", bias, get_args(Bias))
+        check_choice("skip", skip, get_args(Skip))
+        check_choice("outputs", outputs, get_args(Outputs))
+        check_combination(loss, ball, activation, bias, skip, outputs, inputs, targets)
+        weights = sample_weights(sample_weight, n=len(inputs))
         if loss.is_hard_constraint and not np.all(weights > 0.0):
             raise InvalidProblem(
                 f"sample_weight: some weights are 0, and the {loss.name} loss is a constraint, which "
                 "has no weight; leave these rows out instead."
-            )
-        if bias == "free" and skip == "none":
-            if not activation.is_homogeneous:
-                raise InvalidProblem(
-                    f'bias="free" with skip="none": a {activation.name} unit has no norm in which its '
-                    'bias could count; bias="penalized" is the same problem.'
-                )
-            raise InvalidProblem(
-                'bias="free" with skip="none": the infimum is not attained (a constant is the '
-                "limit of units whose kinks run off to infinity, at a cost that tends to 0). "
-                'Choose skip="constant" or skip="affine", or bias="penalized".'
             )
         if loss.is_hard_constraint:
             strength = 1.0
@@ -324,129 +298,7 @@ class MeasureProblem:
         return html_table("Problem over measures", rows)
 
 
-_EXAMPLES = {"loss": "Squared()", "ball": "L2Ball()", "activation": "ReLU()"}
-
-
-def finite_matrix(name: str, value: ArrayLike) -> NDArray[np.float64]:
-    """A copy of ``value`` as a non-empty finite C-ordered (n, d) float array, or InvalidProblem."""
-    matrix = float_array(name, value, "numbers in a 2-D array")
-    if matrix.ndim != 2:
-        raise InvalidProblem(
-            f"{name}: expected a 2-D array (rows = data points), found shape {matrix.shape}; "
-            f"reshape a single feature with {name}.reshape(-1, 1)."
-        )
-    if matrix.size == 0:
-        raise InvalidProblem(
-            f"{name}: expected at least one row and one column, found shape {matrix.shape}."
-        )
-    bad = np.argwhere(~np.isfinite(matrix))
-    if len(bad):
-        i, j = (int(v) for v in bad[0])
-        raise InvalidProblem(
-            f"{name}: {len(bad)} entries are NaN or infinite, the first at row {i}, column {j}; "
-            "remove or impute them."
-        )
-    return matrix
-
-
-def _finite_targets(value: ArrayLike, *, n: int) -> NDArray[np.float64]:
-    try:
-        y = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidProblem(
-            f"y: expected numbers, found something that is not ({error})."
-        ) from None
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[1] == 0):
-        raise InvalidProblem(
-            f"y: expected shape ({n},), one number a row of X, or ({n}, c) for c >= 1 outputs, found "
-            f"shape {y.shape}."
-        )
-    if len(y) != n:
-        raise InvalidProblem(f"y: expected {n} targets, one a row of X, found {len(y)}.")
-    bad = np.argwhere(~np.isfinite(y))
-    if len(bad):
-        raise InvalidProblem(
-            f"y: {len(bad)} targets are NaN or infinite, the first at row {int(bad[0][0])}."
-        )
-    return np.ascontiguousarray(y)
-
-
 def check_measures(problem: MeasureProblem) -> None:
     """Refuse a problem whose networks are no measures on weights."""
     if problem.is_gated:
         raise InvalidProblem(NO_MEASURE)
-
-
-def _check_gated(
-    activation: GatedReLU, ball: Ball, bias: Bias, targets: NDArray[np.float64],
-    inputs: NDArray[np.float64],
-) -> None:  # fmt: skip
-    """Refuse what the gated model is not stated for."""
-    if ball.name != "l2":
-        raise InvalidProblem(
-            f"ball: gated units are a group lasso in the l2 norm; use mlp.L2Ball(), found {ball.name}."
-        )
-    if targets.ndim == 2:
-        raise InvalidProblem(
-            f"y: gated units are solved for one output, found {targets.shape[1]} columns; solve them one by one."
-        )
-    if bias == "free":
-        raise InvalidProblem(
-            "bias: behind a fixed gate a bias outside the norm costs nothing, so gates would fit "
-            'steps for free; choose bias="penalized" or bias="none".'
-        )
-    width = inputs.shape[1] + (bias == "penalized")
-    if activation.gates is not None and activation.gates.shape[1] != width:
-        raise InvalidProblem(
-            f"gates: expected {width} columns, as many as hidden weights have entries, found "
-            f"{activation.gates.shape[1]}."
-        )
-
-
-def _check_joint(loss: Loss, ball: Ball, activation: Activation) -> None:
-    """Refuse what joint outputs have no proof or no algorithm for."""
-    if activation.name != "relu":
-        raise InvalidProblem(
-            f"activation: joint outputs are solved for mlp.ReLU() only, found {activation.name}; use "
-            'it or outputs="separate".'
-        )
-    if ball.name != "l2":
-        raise InvalidProblem(
-            f"ball: joint outputs are bounded over the l2 ball only, found {ball.name}; use mlp.L2Ball() "
-            'or outputs="separate".'
-        )
-    if not (loss.is_smooth or loss.is_hard_constraint):
-        raise InvalidProblem(
-            f"loss: joint outputs are solved for smooth losses and mlp.Interpolation(), found {loss.name}, "
-            'which has kinks; use one of them or outputs="separate".'
-        )
-
-
-def _sample_weights(value: ArrayLike | None, *, n: int) -> NDArray[np.float64]:
-    if value is None:
-        return np.ones(n)
-    try:
-        weights = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidProblem(
-            f"sample_weight: expected numbers, found something that is not ({error})."
-        ) from None
-    if weights.shape != (n,):
-        raise InvalidProblem(
-            f"sample_weight: expected shape ({n},), one weight a row of X, found {weights.shape}."
-        )
-    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0.0)))
-    if len(bad):
-        raise InvalidProblem(
-            f"sample_weight: expected finite weights >= 0, found {weights[bad[0]]:g} at row {bad[0]}."
-        )
-    if not np.any(weights > 0.0):
-        raise InvalidProblem("sample_weight: all weights are 0; there is nothing to fit.")
-    return weights
-
-
-def _choice(name: str, value: object, accepted: tuple[str, ...]) -> None:
-    if value not in accepted:
-        raise InvalidProblem(f"{name}: expected one of {', '.join(accepted)}, found {value!r}.")
