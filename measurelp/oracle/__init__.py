@@ -1,11 +1,12 @@
 """Suprema of the dual function over the ball: by angles, by cells, by two branch and bounds."""
 
 from measurelp.oracle.angles import AngleOracle
-from measurelp.oracle.base import Budget, DualFunction, Oracle, OracleReport
+from measurelp.oracle.base import Budget, Oracle, OracleReport
 from measurelp.oracle.branch_and_bound import BranchAndBoundOracle
 from measurelp.oracle.cells import CellOracle
 from measurelp.oracle.choose import ORACLE_NAMES, choose_oracle
 from measurelp.oracle.cones import ConeOracle
+from measurelp.oracle.dual_function import DualFunction
 from measurelp.oracle.fans import FanOracle
 from measurelp.oracle.patterns import PatternOracle
 from measurelp.oracle.rays import RayOracle

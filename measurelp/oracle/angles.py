@@ -6,15 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.errors import InvalidProblem
-from measurelp.oracle.base import (
-    ROUNDOFF,
-    Budget,
-    DualFunction,
-    OracleReport,
-    as_columns,
-    in_units_of_alpha,
-    report_from_points,
-)
+from measurelp.oracle.base import Budget, OracleReport, in_units_of_alpha, report_from_points
+from measurelp.oracle.dual_function import ROUNDOFF, DualFunction, as_columns
 
 
 class AngleOracle:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from measurelp.oracle._ascent_kernels import ascend_all, climb_outputs
 from measurelp.oracle._ray_ascent_kernels import ascend_to_rays
-from measurelp.oracle.base import DualFunction, Slice
+from measurelp.oracle.dual_function import DualFunction, Slice
 
 _STEPS = 50
 _TURNS = 3

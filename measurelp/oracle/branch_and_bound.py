@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from measurelp.oracle.base import Budget, DualFunction, OracleReport, in_units_of_alpha
+from measurelp.oracle.base import Budget, OracleReport, in_units_of_alpha
 from measurelp.oracle.cone_tree import MAX_RANK
 from measurelp.oracle.cones import PlainConeTree
+from measurelp.oracle.dual_function import DualFunction
 from measurelp.oracle.signs import SIGN_TREES
 from measurelp.oracle.tree_search import maximise_by_trees
 from measurelp.oracle.workers import checked_jobs

@@ -11,16 +11,8 @@ from measurelp.arrangement import Arrangement, Cells, count_cells, iter_cells
 from measurelp.errors import InvalidProblem
 from measurelp.oracle._kernels import cell_suprema
 from measurelp.oracle.ascent import climbed
-from measurelp.oracle.base import (
-    ROUNDOFF,
-    Budget,
-    DualFunction,
-    OracleReport,
-    Slice,
-    in_units_of_alpha,
-    report_from_points,
-    with_linear_part,
-)
+from measurelp.oracle.base import Budget, OracleReport, in_units_of_alpha, report_from_points
+from measurelp.oracle.dual_function import ROUNDOFF, DualFunction, Slice, with_linear_part
 from measurelp.problem import MeasureProblem, RowSpace
 from measurelp.status import Scope, Termination
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from measurelp.oracle import _arena_kernels as arena
 from measurelp.oracle import _frontier_kernels as states
-from measurelp.oracle.base import ROUNDOFF
+from measurelp.oracle.dual_function import ROUNDOFF
 from measurelp.oracle.frontier import longer, open_slots
 from measurelp.oracle.open_tree import OpenTree
 from measurelp.oracle.row_store import PlainRows

@@ -6,13 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.oracle import _cone_kernels as kernels
-from measurelp.oracle.base import (
-    Budget,
-    DualFunction,
-    OracleReport,
-    in_units_of_alpha,
-)
+from measurelp.oracle.base import Budget, OracleReport, in_units_of_alpha
 from measurelp.oracle.cone_tree import MAX_RANK, ConeTree
+from measurelp.oracle.dual_function import DualFunction
 from measurelp.oracle.row_store import RowStore
 from measurelp.oracle.tree_search import Goal, Points, maximise_by_trees
 from measurelp.oracle.vector_cones import VectorConeTree

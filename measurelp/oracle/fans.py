@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from measurelp.errors import InvalidProblem
 from measurelp.oracle import _fan_kernels as kernels
-from measurelp.oracle.base import Budget, DualFunction, OracleReport, in_units_of_alpha
+from measurelp.oracle.base import Budget, OracleReport, in_units_of_alpha
 from measurelp.oracle.cone_tree import ConeTree
+from measurelp.oracle.dual_function import DualFunction
 from measurelp.oracle.row_store import PlainRows
 from measurelp.oracle.tree_search import Goal, Points, maximise_by_trees
 from measurelp.oracle.workers import checked_jobs

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.oracle import _frontier_kernels as states
-from measurelp.oracle.base import Slice
+from measurelp.oracle.dual_function import Slice
 from measurelp.oracle.frontier import (
     filled_frontier,
     larger_frontier,

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from measurelp.dictionary.patterns import Patterns, all_patterns
 from measurelp.errors import InvalidProblem
-from measurelp.oracle.base import ROUNDOFF, Budget, DualFunction, OracleReport, in_units_of_alpha
+from measurelp.oracle.base import Budget, OracleReport, in_units_of_alpha
+from measurelp.oracle.dual_function import ROUNDOFF, DualFunction
 from measurelp.problem import MeasureProblem
 from measurelp.status import Scope, Termination
 

@@ -10,14 +10,8 @@ from numpy.typing import NDArray
 from measurelp.dictionary.rays import MOST_RAYS, count_rays, distinct_lines, iter_rays
 from measurelp.errors import InvalidProblem
 from measurelp.oracle.ascent import climbed
-from measurelp.oracle.base import (
-    ROUNDOFF,
-    Budget,
-    DualFunction,
-    OracleReport,
-    in_units_of_alpha,
-    report_from_points,
-)
+from measurelp.oracle.base import Budget, OracleReport, in_units_of_alpha, report_from_points
+from measurelp.oracle.dual_function import ROUNDOFF, DualFunction
 from measurelp.problem import RowSpace
 from measurelp.status import Termination
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from measurelp.oracle.base import ROUNDOFF, Slice
+from measurelp.oracle.dual_function import ROUNDOFF, Slice
 
 _NEGLIGIBLE = 2.0**-450  # rows this short against the longest are charged, not treated
 

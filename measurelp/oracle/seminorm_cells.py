@@ -13,7 +13,7 @@ from scipy.linalg import solve_triangular
 from scipy.optimize import nnls
 
 from measurelp.errors import InvalidProblem
-from measurelp.oracle.base import ROUNDOFF
+from measurelp.oracle.dual_function import ROUNDOFF
 from measurelp.problem import MeasureProblem, RowSpace
 
 MOST_BASES = 300_000

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from measurelp.oracle.base import Budget, DualFunction, Oracle, OracleReport
+from measurelp.oracle.base import Budget, Oracle, OracleReport
+from measurelp.oracle.dual_function import DualFunction
 from measurelp.status import Scope, Termination
 
 

@@ -6,12 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.oracle import _sign_kernels as kernels
-from measurelp.oracle.base import (
-    Budget,
-    DualFunction,
-    OracleReport,
-    in_units_of_alpha,
-)
+from measurelp.oracle.base import Budget, OracleReport, in_units_of_alpha
+from measurelp.oracle.dual_function import DualFunction
 from measurelp.oracle.open_tree import OpenTree
 from measurelp.oracle.row_store import RowStore
 from measurelp.oracle.tree_search import Goal, Points, maximise_by_trees

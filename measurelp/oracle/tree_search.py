@@ -21,13 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.oracle.ascent import climbed
-from measurelp.oracle.base import (
-    Budget,
-    DualFunction,
-    OracleReport,
-    Slice,
-    report_from_points,
-)
+from measurelp.oracle.base import Budget, OracleReport, report_from_points
+from measurelp.oracle.dual_function import DualFunction, Slice
 from measurelp.oracle.workers import Workers
 from measurelp.status import Termination
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.oracle import _vector_kernels as kernels
-from measurelp.oracle.base import ROUNDOFF, row_sizes
 from measurelp.oracle.cone_tree import ConeTree
+from measurelp.oracle.dual_function import ROUNDOFF, row_sizes
 from measurelp.oracle.row_store import PlainRows
 from measurelp.oracle.tree_search import Goal, Points
 
