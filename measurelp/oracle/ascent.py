@@ -63,7 +63,10 @@ def _ascend(
     walls = fan.walls(rows.shape[1])
     normals = np.ascontiguousarray(np.vstack([rows, walls]))
     coefficients = signs[:, None] * np.append(part.alpha, np.zeros(len(walls)))
-    ascend_to_rays(normals, coefficients, dual.space.ball.name == "l1", points, steps)
+    ball = dual.space.ball
+    ascend_to_rays(normals, coefficients, ball.name == "l1", points, steps)
+    # The kernel knows the l1 and the linf norm; for others it climbs by the latter.
+    points /= ball.norm(points)[:, None]
 
 
 def _climbed_in_turn(

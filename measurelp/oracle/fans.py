@@ -17,8 +17,6 @@ from measurelp.oracle.tree_search import Goal, Points, maximise_by_trees
 from measurelp.oracle.workers import checked_jobs
 from measurelp.problem import Ball
 
-_MAX_RANK = {"l1": 14, "linf": 8}  # from there on the roots alone are too many
-
 
 class FanOracle:
     r"""Branch and bound for :math:`\sup|\eta|` over the l1 or the linf ball.
@@ -59,7 +57,7 @@ class FanOracle:
         ball = dual.space.ball
         if ball.fan is None:
             raise InvalidProblem(f"oracle: fans are for L1Ball and LInfBall, found {ball!r}.")
-        if dual.space.n_penalized > _MAX_RANK[ball.name]:
+        if dual.space.n_penalized > ball.fan.most_coordinates:
             budget = Budget(nodes=0)
         return maximise_by_trees(
             {"fans": (partial(FanTree, ball),)}, dual, level=level, tolerance=tolerance, starts=starts,

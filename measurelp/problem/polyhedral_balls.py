@@ -22,6 +22,11 @@ Matrix = NDArray[np.float64]
 class Fan(Protocol):
     """The cones on which a norm is linear."""
 
+    @property
+    def most_coordinates(self) -> int:
+        """In how many coordinates the cones are still few enough to be listed."""
+        ...
+
     def walls(self, p: int) -> Matrix:
         """Normals (F, p) of the hyperplanes of p-space on which the norm has kinks."""
         ...
@@ -43,6 +48,7 @@ class L1Ball:
     """
 
     name: str = field(default="l1", init=False, repr=False)
+    most_coordinates: int = field(default=14, init=False, repr=False)
 
     @property
     def fan(self) -> Fan:
@@ -76,6 +82,7 @@ class LInfBall:
     """
 
     name: str = field(default="linf", init=False, repr=False)
+    most_coordinates: int = field(default=8, init=False, repr=False)
 
     @property
     def fan(self) -> Fan:
