@@ -37,7 +37,7 @@ show_warning_types = True
 
 myst_enable_extensions = ["deflist", "dollarmath", "attrs_block"]
 myst_heading_anchors = 4
-nb_execution_mode = "cache"
+nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_execution_show_tb = True
