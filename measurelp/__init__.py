@@ -155,6 +155,7 @@ if TYPE_CHECKING:
         diagnose,
         gated_relaxation,
         label_noise_optimum,
+        label_noise_regulariser,
         lam_max,
         lam_max_bracket,
         load_solution,
@@ -230,7 +231,7 @@ _HOMES = {
     ),
     "measurelp.solving": (
         "Diagnosis", "GatedRelaxation", "LabelNoiseOptimum", "Solution", "certify", "diagnose",
-        "gated_relaxation", "label_noise_optimum", "lam_max", "lam_max_bracket", "load_solution",
+        "gated_relaxation", "label_noise_optimum", "label_noise_regulariser", "lam_max", "lam_max_bracket", "load_solution",
         "solve",
     ),
     "measurelp.sparse": (
@@ -367,6 +368,7 @@ __all__ = [
     "ista",
     "iter_cells",
     "label_noise_optimum",
+    "label_noise_regulariser",
     "lam_from_weight_decay",
     "lam_max",
     "lam_max_bracket",

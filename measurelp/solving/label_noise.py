@@ -258,6 +258,41 @@ def label_noise_optimum(
     )
 
 
+def label_noise_regulariser(network: ReluNetwork, X: ArrayLike) -> float:
+    r"""What label noise penalises of a network as it is, :math:`\sum_i|\nabla_\theta f(x_i)|^2`.
+
+    Over all hidden weights, output weights and, unless ``bias="none"``, hidden biases:
+    :math:`\sum_k c_k^2S_{A_k} + |(\tilde Xw_k)_{A_k}|^2` in the words of :func:`label_noise_optimum`.
+
+    Parameters
+    ----------
+    network : ReluNetwork
+        With one output; its output bias and skip are taken as not trained.
+    X : (n, d) array_like
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> import measurelp as mlp
+    >>> net = mlp.ReluNetwork([[3.0]], output_weights=[2.0], bias="none")
+    >>> mlp.label_noise_regulariser(net, [[1.0], [-5.0]])  # 2^2 |1|^2 + |3 x 1|^2
+    13.0
+    """
+    network.require_relu("the label-noise regulariser")
+    rows = finite_matrix("X", X)
+    if network.outputs > 1:
+        raise InvalidProblem(f"network: expected one output, found {network.outputs}.")
+    if rows.shape[1] != network.d:
+        raise InvalidProblem(f"X: expected {network.d} columns, found {rows.shape[1]}.")
+    inner = np.maximum(rows @ network.hidden_weights.T + network.hidden_bias, 0.0)
+    squares = np.sum(rows**2, axis=1) + (0.0 if network.bias == "none" else 1.0)
+    output = network.output_weights.reshape(network.width)
+    return float(output**2 @ (squares @ (inner > 0.0)) + np.sum(inner**2))
+
+
 def _check(problem: MeasureProblem) -> None:
     """Refuse what the regulariser is not worked out for."""
     facts = {
