@@ -54,10 +54,10 @@ def decisions(module: Any, X: Any) -> Any:
         return module(torch.tensor(X)).argmax(1).numpy()
 
 
-def main(tol: float = 0.03, seed: int = 0) -> dict[str, Any]:
+def main(tol: float = 0.03, seed: int = 0, *, epochs: int = 150) -> dict[str, Any]:
     """Train, compress, compare; the figures that are printed."""
     X, X_held, y, y_held = split_digits()
-    module = train(X, y, seed=seed)
+    module = train(X, y, seed=seed, epochs=epochs)
     done = mlp.compress(module, X, tol, labels=y, layers=[("2", "4")])
     (layer,) = done.layers
     before, after = decisions(module, X_held), decisions(done.model, X_held)

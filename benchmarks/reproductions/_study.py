@@ -140,8 +140,8 @@ def claims_table(claims: Sequence[Claim]) -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]], *, numbers: bool = True) -> str:
     """A table in Markdown; what stands in the first column is text."""
     under = ["---"] + ["--:" if numbers else "---"] * (len(head) - 1)
-    shown = [[show(cell) for cell in row] for row in rows]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [list(head), under, *shown])
+    shown = [[show(cell).replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [[h.replace("|", "\\|") for h in head], under, *shown])
 
 
 def show(value: Any) -> str:

@@ -199,7 +199,7 @@ def tables(found: Facts) -> list[str]:
         "## Small lam and noise",
         "Targets y + lam nu, lam to 0. *Regular*: the limit is proved to satisfy the conditions of stability; *walls*: atoms on hyperplanes of data; *fixed*: "
         "atoms on rays, which cannot move. Slopes of log error against log lam over the steps that have the limit's atoms, where at least three of them are clear of rounding.",
-        table(["n x d, seed", "\\|nu\\|", "regular", "atoms", "on walls", "fixed", "atoms stay", "masses", "locations", "dual", "masses less first order"], stable),
+        table(["n x d, seed", "|nu|", "regular", "atoms", "on walls", "fixed", "atoms stay", "masses", "locations", "dual", "masses less first order"], stable),
     ]  # fmt: skip
 
 

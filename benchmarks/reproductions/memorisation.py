@@ -51,13 +51,13 @@ def interpolation(X: Any, y: Any, **settings: Any) -> mlp.MeasureProblem:
     return mlp.MeasureProblem(X, y, lam=1.0, loss=mlp.Interpolation(), **settings)
 
 
-def most_in_a_cell(solution: mlp.Solution) -> int:
-    """The most atoms of one sign that one closed cell holds, walls up to 1e-9; seen pair by pair."""
-    rows, atoms = solution.problem.lifted, solution.measure.atoms
+def most_in_a_cell(rows: Any, measure: mlp.AtomicMeasure) -> int:
+    """2 if some closed cell holds two atoms of one sign, walls up to 1e-9, else 1."""
+    atoms = measure.atoms
     inner = atoms @ rows.T
     signs = np.where(np.abs(inner) <= 1e-9 * np.linalg.norm(rows, axis=1), 0.0, np.sign(inner))
     together = np.all(signs[:, None] * signs[None] >= 0.0, axis=2)
-    same = np.sign(solution.measure.masses)[:, None] == np.sign(solution.measure.masses)[None]
+    same = np.sign(measure.masses)[:, None] == np.sign(measure.masses)[None]
     return 2 if np.any(np.triu(together & same, 1)) else min(1, len(atoms))
 
 
@@ -66,10 +66,14 @@ def measure_atoms(size: Facts) -> list[Facts]:
     for n, d in size["atoms"]:
         for seed in range(size["seeds"]):
             rng = np.random.default_rng(seed)
-            found = mlp.solve(interpolation(rng.standard_normal((n, d)), rng.choice([-1.0, 1.0], n)), time_limit=size["time_limit"])
+            X, y = rng.standard_normal((n, d)), rng.choice([-1.0, 1.0], n)
+            found = mlp.solve(interpolation(X, y), time_limit=size["time_limit"])
+            shared = mlp.share_neurons(found.network(), X)
             rows.append({
                 "n": n, "d": d, "seed": seed, "verdict": found.certificate.verdict.name, "norm": found.certificate.primal_value,
-                "atoms": len(found.measure), "most_in_a_cell": most_in_a_cell(found),
+                "gap": found.certificate.relative_gap, "atoms": len(found.measure), "merged": shared.merged_in_cells,
+                "saved": 1.0 - shared.path_norm_after / shared.path_norm_before,
+                "most_in_a_cell": most_in_a_cell(found.problem.lifted, mlp.measure_from_network(shared.network)),
                 "cells": int(mlp.count_cells(found.problem.lifted)),
             })  # fmt: skip
     return rows
@@ -186,7 +190,7 @@ def tables(found: Facts) -> list[str]:
         of = [r for r in found["atoms"] if (r["n"], r["d"]) == (n, d)]
         atoms.append([
             f"{n} x {d}", len(of), sum(r["verdict"] == "OPTIMAL" for r in of), min(r["atoms"] for r in of), max(r["atoms"] for r in of),
-            max(r["most_in_a_cell"] for r in of), of[0]["cells"],
+            sum(r["merged"] for r in of), f"{max(r['saved'] for r in of):.0e}", f"{max(r['gap'] for r in of):.0e}", max(r["most_in_a_cell"] for r in of), of[0]["cells"],
         ])  # fmt: skip
     cells = [[r["d"], ", ".join(map(str, r["n"])), r["cells"][-1], r["exponent"], r["last_exponent"], r["d"] - 1] for r in found["cells"]]  # fmt: skip
     ends = exponents(found)
@@ -204,8 +208,9 @@ def tables(found: Facts) -> list[str]:
     ]  # fmt: skip
     return [
         "## Atoms of least-norm interpolants",
-        "Gaussian inputs, random signs as labels, penalised bias; the last column counts the cells of the arrangement.",
-        table(["n x d", "instances", "proved optimal", "fewest atoms", "most atoms", "most in a cell and sign", "cells"], atoms),
+        "Gaussian inputs, random signs as labels, penalised bias. Atoms of one cell and sign are merged, which an exact optimum would not "
+        "allow: what that saves is at most the proved gap (both relative, the largest of the instances).",
+        table(["n x d", "instances", "proved optimal", "fewest atoms", "most atoms", "merged in cells", "saved by that", "proved gap", "then most in a cell and sign", "cells"], atoms),
         "## Number of cells", "Gaussian rows of dimension d (the bias counts as one); counted exactly, exponents fitted.",
         table(["d", "n", "cells at the last n", "exponent", "of the last two n", "d - 1"], cells),
         "## Least norm", "Points uniform on the sphere, random signs, no bias; the norm is sum |c||w|; means over instances. Exponents over the last three n, of the "
@@ -234,7 +239,10 @@ def claims(found: Facts) -> list[Claim]:
               measured=f"{max(r['atoms'] - r['n'] for r in a):+d} against n at most, in {len(a)} instances",
               agrees=all(r["atoms"] <= r["n"] for r in a)),
         Claim(about="atoms in one cell", standing=THEOREM, says="at most one (and sign: cells of the talk are in the space of (w, b, c))",
-              measured=f"{max(r['most_in_a_cell'] for r in a)} at most", agrees=all(r["most_in_a_cell"] <= 1 for r in a)),
+              measured=f"{max(r['most_in_a_cell'] for r in a)} at most, after {sum(r['merged'] for r in a)} mergers that saved {max(r['saved'] for r in a):.0e} of the norm at most",
+              agrees=all(r["most_in_a_cell"] <= 1 and r["saved"] <= max(r["gap"], 1e-12) for r in a),
+              why="what is measured is an optimum to a proved gap; a second atom in a cell, of tiny mass, lives in that gap."
+              if any(r["merged"] for r in a) else ""),
         Claim(about="atoms of every minimiser", standing=THEOREM, says="O(n)^O(d), twice the cells",
               measured=f"at most {max(r['atoms'] / (2 * r['cells']) for r in a):.2g} of that", agrees=all(r["atoms"] <= 2 * r["cells"] for r in a)),
         Claim(about="number of cells", standing=THEOREM, says="O(n)^O(d); in general position of the order n^(d-1)",
