@@ -72,7 +72,9 @@ class Study:
         size = parser.add_mutually_exclusive_group()
         size.add_argument("--small", action="store_true", help="seconds; for tests")
         size.add_argument("--full", action="store_true", help="the largest size")
-        parser.add_argument("--page-only", action="store_true", help="write the page again from the record")
+        parser.add_argument(
+            "--page-only", action="store_true", help="write the page again from the record"
+        )
         parser.add_argument("--output", type=Path, default=_record.RESULTS / f"{self.name}.json")
         parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the page")
         options = parser.parse_args(given)
@@ -132,7 +134,9 @@ def claims_table(claims: Sequence[Claim]) -> str:
         [c.about, c.standing, c.says, c.measured, _WORDS[c.agrees] + (f" ({notes.index(c.why) + 1})" if c.why else "")]
         for c in claims
     ]  # fmt: skip
-    lines = [table(["about", "standing", "paper says", "we measure", "agrees"], rows, numbers=False)]
+    lines = [
+        table(["about", "standing", "paper says", "we measure", "agrees"], rows, numbers=False)
+    ]
     lines += [f"({k + 1}) {note}" for k, note in enumerate(notes)]
     return "\n\n".join(lines)
 
@@ -141,7 +145,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], *, numbers: bool =
     """A table in Markdown; what stands in the first column is text."""
     under = ["---"] + ["--:" if numbers else "---"] * (len(head) - 1)
     shown = [[show(cell).replace("|", "\\|") for cell in row] for row in rows]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [[h.replace("|", "\\|") for h in head], under, *shown])
+    return "\n".join(
+        "| " + " | ".join(row) + " |"
+        for row in [[h.replace("|", "\\|") for h in head], under, *shown]
+    )
 
 
 def show(value: Any) -> str:
@@ -156,7 +163,9 @@ def show(value: Any) -> str:
 def made_by(record: Facts) -> str:
     """Command, time, machine and versions."""
     m = record["machine"]
-    versions = ", ".join(f"{name} {m[name]}" for name in ("numpy", "numba", "clarabel", "torch") if m.get(name))
+    versions = ", ".join(
+        f"{name} {m[name]}" for name in ("numpy", "numba", "clarabel", "torch") if m.get(name)
+    )
     busy = "" if m.get("load_average") is None else f", load {m['load_average']}"
     return (
         f"`{record['command']}` ({record['size']} size): {record['seconds'] / 60.0:.1f} min, {record['processor_seconds'] / 60.0:.1f} "
@@ -172,14 +181,19 @@ def write_index(pages: Facts, docs: Path) -> None:
         rows.append([
             f"[{page['title']}](reproductions/{name}.md)", page["size"], page["minutes"], len(said), said.count(True), said.count(False),
         ])  # fmt: skip
-        apart += [f"* {page['title']}: {line['about']}. {line['why']}" for line in page["lines"] if line["agrees"] is False]
+        apart += [
+            f"* {page['title']}: {line['about']}. {line['why']}"
+            for line in page["lines"]
+            if line["agrees"] is False
+        ]
     text = [
         "# Reproductions",
-        "The papers and talks this project started from, measured again. One script and one page a source, each ending in a table "
+        ("The papers and talks this project started from, measured again. One script and one page a source, each ending in a table "
         "\"paper says / we measure\" that says of every line whether the source proves it, saw it in an experiment, asks it or does not "
-        "state it. How to run them: [benchmarks/README.md](../benchmarks/README.md#reproductions).",
+        "state it. How to run them: [benchmarks/README.md](../benchmarks/README.md)."),
         table(["page", "size", "minutes", "lines", "agree", "do not"], rows),
         *(["What does not agree, and why:", "\n".join(apart)] if apart else ["Nothing measured disagrees with its source."]),
+        "```{toctree}\n:hidden:\n\n" + "\n".join(f"reproductions/{name}" for name in sorted(pages)) + "\n```",
         "This page is written by the scripts in `benchmarks/reproductions`; do not edit it.",
     ]  # fmt: skip
     (docs / "reproductions.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")

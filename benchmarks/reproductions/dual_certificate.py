@@ -69,9 +69,13 @@ def extremes(solution: mlp.Solution) -> Facts:
     all_saturated = mlp.uniqueness(solution)
     signs = np.asarray(mlp.enumerate_cells(problem.lifted).signs, dtype=np.float64)
     inner = all_saturated.saturated @ problem.lifted.T
-    side = np.where(np.abs(inner) <= 1e-8 * np.linalg.norm(problem.lifted, axis=1), 0.0, np.sign(inner))
+    side = np.where(
+        np.abs(inner) <= 1e-8 * np.linalg.norm(problem.lifted, axis=1), 0.0, np.sign(inner)
+    )
     within = np.all(signs[:, None] * side[None] >= 0.0, axis=2)
-    counts = np.stack([within[:, all_saturated.signs == s].sum(axis=1) for s in (1.0, -1.0)], axis=1)
+    counts = np.stack(
+        [within[:, all_saturated.signs == s].sum(axis=1) for s in (1.0, -1.0)], axis=1
+    )
     reached = np.zeros_like(counts)
     for k, cell in enumerate(signs):
         walls = (cell[:, None] * problem.lifted).T
@@ -92,7 +96,9 @@ def measure_extremes(size: Facts) -> list[Facts]:
     for n, d in size["extremes"]:
         for seed in range(size["seeds"]):
             solution = mlp.solve(gaussian(n, d, seed), tol_gap=1e-9)
-            rows.append({"n": n, "d": d, "seed": seed, "verdict": solution.certificate.verdict.name})
+            rows.append(
+                {"n": n, "d": d, "seed": seed, "verdict": solution.certificate.verdict.name}
+            )
             if solution.certificate.is_optimal:
                 rows[-1] |= extremes(solution) | bends(solution.problem, solution.dual, size["samples"])  # fmt: skip
     return rows
@@ -189,16 +195,16 @@ def tables(found: Facts) -> list[str]:
     ] for r in found["stable"]]  # fmt: skip
     return [
         "## Linear pieces and extreme values, cell by cell",
-        "Gaussian data, lam = 0.1 lam_max. *Saturated* are all weights with |eta| = lam, found with proof. The columns *one extreme* and *both signs* count closed cells "
+        ("Gaussian data, lam = 0.1 lam_max. *Saturated* are all weights with |eta| = lam, found with proof. The columns *one extreme* and *both signs* count closed cells "
         "that hold such a weight. Independently, the supremum of s eta on each closed cell is computed by nonnegative least squares; *disagreements* "
         "counts pairs (cell, sign) where one says the limit is reached and the other not. A *bend* is |eta(a + b) - eta(a) - eta(b)| / lam: the largest of pairs in one cell, "
-        "and the median of pairs in two.",
+        "and the median of pairs in two."),
         table(["n x d", "cells", "saturated", "atoms", "most in a cell and sign", "cells with one extreme", "cells with both signs", "disagreements", "bend in a cell", "bend across"], per_cell),
         "## Uniqueness on random data", "Gaussian inputs and labels; every verdict is proved, and UNDECIDED says that it is not.",
         table(["data", "problem", "instances", "UNIQUE", "NOT_UNIQUE", "UNDECIDED", "not solved", "saturated weights"], unique),
         "## Small lam and noise",
-        "Targets y + lam nu, lam to 0. *Regular*: the limit is proved to satisfy the conditions of stability; *walls*: atoms on hyperplanes of data; *fixed*: "
-        "atoms on rays, which cannot move. Slopes of log error against log lam over the steps that have the limit's atoms, where at least three of them are clear of rounding.",
+        ("Targets y + lam nu, lam to 0. *Regular*: the limit is proved to satisfy the conditions of stability; *walls*: atoms on hyperplanes of data; *fixed*: "
+        "atoms on rays, which cannot move. Slopes of log error against log lam over the steps that have the limit's atoms, where at least three of them are clear of rounding."),
         table(["n x d, seed", "|nu|", "regular", "atoms", "on walls", "fixed", "atoms stay", "masses", "locations", "dual", "masses less first order"], stable),
     ]  # fmt: skip
 
@@ -206,10 +212,17 @@ def tables(found: Facts) -> list[str]:
 def claims(found: Facts) -> list[Claim]:
     done = [r for r in found["extremes"] if "cells" in r]
     stable, regular = found["stable"], [r for r in found["stable"] if r["holds"] is True]
-    counts = {v: sum(r[v] for r in found["unique"]) for v in ("UNIQUE", "NOT_UNIQUE", "UNDECIDED", "NOT SOLVED")}
+    counts = {
+        v: sum(r[v] for r in found["unique"])
+        for v in ("UNIQUE", "NOT_UNIQUE", "UNDECIDED", "NOT SOLVED")
+    }
     total = sum(r["seeds"] for r in found["unique"])
     instance = found["both_signs"]
-    mass, place, first = rates(found, "mass_rate"), rates(found, "location_rate"), rates(found, "remainder_rate")
+    mass, place, first = (
+        rates(found, "mass_rate"),
+        rates(found, "location_rate"),
+        rates(found, "remainder_rate"),
+    )
     on_walls, atoms = sum(r["on_walls"] for r in stable), sum(r["atoms"] for r in stable)
     kept = [r for r in regular if r["settled"] >= 1]
     return [

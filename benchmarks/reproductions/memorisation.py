@@ -196,8 +196,10 @@ def tables(found: Facts) -> list[str]:
     ends = exponents(found)
     norms = []
     for family, rows in found["norms"].items():
-        for r in rows:
-            norms.append([family, r["n"], r["d"], r["lower"], r["upper"], f"{r['proved']} of {r['instances']}", r["upper"] / r["n"] ** 0.5, r["atoms"]])  # fmt: skip
+        norms += [
+            [family, r["n"], r["d"], r["lower"], r["upper"], f"{r['proved']} of {r['instances']}", r["upper"] / r["n"] ** 0.5, r["atoms"]]
+            for r in rows
+        ]  # fmt: skip
         norms.append([f"exponent, {family}", None, None, *ends[family], None, None, None])
     t = found["training"]
     training = [[
@@ -208,19 +210,19 @@ def tables(found: Facts) -> list[str]:
     ]  # fmt: skip
     return [
         "## Atoms of least-norm interpolants",
-        "Gaussian inputs, random signs as labels, penalised bias. Atoms of one cell and sign are merged, which an exact optimum would not "
-        "allow: what that saves is at most the proved gap (both relative, the largest of the instances).",
+        ("Gaussian inputs, random signs as labels, penalised bias. Atoms of one cell and sign are merged, which an exact optimum would not "
+        "allow: what that saves is at most the proved gap (both relative, the largest of the instances)."),
         table(["n x d", "instances", "proved optimal", "fewest atoms", "most atoms", "merged in cells", "saved by that", "proved gap", "then most in a cell and sign", "cells"], atoms),
         "## Number of cells", "Gaussian rows of dimension d (the bias counts as one); counted exactly, exponents fitted.",
         table(["d", "n", "cells at the last n", "exponent", "of the last two n", "d - 1"], cells),
-        "## Least norm", "Points uniform on the sphere, random signs, no bias; the norm is sum |c||w|; means over instances. Exponents over the last three n, of the "
-        "proved lower bound and of the network found.",
+        "## Least norm", ("Points uniform on the sphere, random signs, no bias; the norm is sum |c||w|; means over instances. Exponents over the last three n, of the "
+        "proved lower bound and of the network found."),
         table(["family", "n", "d", "proved lower bound", "network found", "proved optimal", "over sqrt n", "atoms"], norms),
         "## Coherence of A", "Columns are the features of the cells' interior points.",
         table(["n x d", "columns", "coherence", "Welch bound"], [[f"{r['n']} x {r['d']}", r["columns"], f"{r['coherence']:.6f}", r["welch"]] for r in found["coherence"]]),
         "## What training finds",
-        f"{t['n']} points in R^{t['d']}, {t['width']} neurons, {t['steps']:,} steps of full-batch gradient descent from the same mean-field start, two seeds; means "
-        "over the last fifth of the steps. The regulariser of label noise is the sum over samples of the squared gradient of the network.",
+        (f"{t['n']} points in R^{t['d']}, {t['width']} neurons, {t['steps']:,} steps of full-batch gradient descent from the same mean-field start, two seeds; means "
+        "over the last fifth of the steps. The regulariser of label noise is the sum over samples of the squared gradient of the network."),
         table(["trained with", "loss", "norm", "regulariser of label noise", "distinct neurons"], training),
     ]  # fmt: skip
 
@@ -287,7 +289,9 @@ def claims(found: Facts) -> list[Claim]:
 def draw(found: Facts, figure: Any) -> None:
     axes = figure.subplots(1, 3)
     for r in found["cells"]:
-        axes[0].loglog(r["n"], r["cells"], "o-", ms=3, label=f"d = {r['d']}: {r['last_exponent']:.2f}")
+        axes[0].loglog(
+            r["n"], r["cells"], "o-", ms=3, label=f"d = {r['d']}: {r['last_exponent']:.2f}"
+        )
     axes[0].set(xlabel="n", ylabel="cells")
     for family, rows in found["norms"].items():
         axes[1].loglog([r["n"] for r in rows], [r["upper"] for r in rows], "o-", ms=3, label=family)

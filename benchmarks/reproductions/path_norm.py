@@ -176,11 +176,11 @@ def tables(found: Facts) -> list[str]:
     balance = [[r["penalty"].replace("_", " "), r["imbalance"][0], r["imbalance"][-1], r["decay_per_step"], r["flow"], r["decay_above_path"]] for r in found["balance"]]  # fmt: skip
     d = found["digits"]
     return [
-        "## Neurons", "Squared loss with lam = 0.02 lam_max and a penalised bias, targets of five neurons with noise; the bipartite instances by interpolation, without bias. "
-        "*Alone*: one network an output at the same lam, neurons and objectives added up.",
+        "## Neurons", ("Squared loss with lam = 0.02 lam_max and a penalised bias, targets of five neurons with noise; the bipartite instances by interpolation, without bias. "
+        "*Alone*: one network an output at the same lam, neurons and objectives added up."),
         table(["problem", "neurons K", "N^2", "N D + 1", "rank x rank", "known to be needed", "alone", "objective", "alone", "verdict"], widths),
-        "## Balance", "Gradient descent from unbalanced weights; the imbalance is the largest difference of v^2 and |w|^2. For gradient flow it decays at the rate 2 lam exactly, and is conserved without "
-        "weight decay.",
+        "## Balance", ("Gradient descent from unbalanced weights; the imbalance is the largest difference of v^2 and |w|^2. For gradient flow it decays at the rate 2 lam exactly, and is conserved without "
+        "weight decay."),
         table(["trained with", "imbalance at first", "at the end", "log decay a step", "of the flow", "weight decay above the path norm"], balance),
         "## Width of a layer", "Random features of low rank and outputs on them; the exact convex program, pruned.",
         table(["layer", "rank of features", "rank of outputs", "bound", "N (N + 1)", "kept", "residual", "proved gap"], layers),

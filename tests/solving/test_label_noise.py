@@ -69,6 +69,7 @@ def test_small_problems(bias, loss, lam, seed):
     network = found.network()
     squares = gradients(network, X, bias=bias == "penalized")
     assert squares == pytest.approx(found.regulariser, rel=1e-7)
+    assert mlp.label_noise_regulariser(network, X) == pytest.approx(squares, rel=1e-12)
     fit = network.predict(X)
     np.testing.assert_allclose(found.predict(X), fit)
     if lam is None:
@@ -168,3 +169,35 @@ def test_zero_and_impossible_targets():
 def test_refusals(options, word):
     with pytest.raises(mlp.InvalidProblem, match=f"the {word} differ"):
         mlp.label_noise_optimum(mlp.MeasureProblem(np.eye(3), np.ones(3), lam=1.0, **options))
+
+
+@pytest.mark.parametrize("bias", ["none", "penalized"])
+def test_regulariser_of_any_network(bias):
+    """The sum of squared gradients, by central differences of the outputs in every weight."""
+    rng = np.random.default_rng(4)
+    X, k, h = rng.standard_normal((6, 3)), 5, 1e-6
+    d = 3 if bias == "none" else 4
+    start = np.concatenate([rng.standard_normal(k * d), rng.standard_normal(k)])
+
+    def network(weights):
+        W, v = weights[: k * d].reshape(k, d), weights[k * d :]
+        if bias == "none":
+            return mlp.ReluNetwork(W, output_weights=v, bias="none")
+        return mlp.ReluNetwork(W[:, :3], W[:, 3], output_weights=v)
+
+    slopes = [
+        (network(start + h * e).predict(X) - network(start - h * e).predict(X)) / (2.0 * h)
+        for e in np.eye(len(start))
+    ]
+    found = mlp.label_noise_regulariser(network(start), X)
+    assert found == pytest.approx(np.sum(np.square(slopes)), rel=1e-6)
+
+
+def test_regulariser_refuses_other_shapes():
+    network = mlp.ReluNetwork([[1.0, 0.0]], output_weights=[[1.0, 2.0]])
+    with pytest.raises(mlp.InvalidProblem, match="one output"):
+        mlp.label_noise_regulariser(network, [[1.0, 2.0]])
+    with pytest.raises(mlp.InvalidProblem, match="expected 2 columns"):
+        mlp.label_noise_regulariser(
+            mlp.ReluNetwork([[1.0, 0.0]], output_weights=[1.0]), [[1.0, 2.0, 3.0]]
+        )
