@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from functools import partial
 
 import numpy as np
@@ -17,11 +16,12 @@ from measurelp.measure import AtomicMeasure
 from measurelp.network import ReluNetwork
 from measurelp.oracle import CellOracle, Oracle, PatternOracle, choose_oracle
 from measurelp.problem import MeasureProblem, RowSpace, row_space
-from measurelp.solving.cell_generation import CellGeneration
+from measurelp.solving.cell_generation import CellGeneration, solve_over_cells
 from measurelp.solving.from_below import interpolant_from_below
 from measurelp.solving.gated import solve_gated
 from measurelp.solving.interrupts import remembered_interrupts
-from measurelp.solving.pattern_generation import solve_over_patterns
+from measurelp.solving.limits import Limits, deadline_after
+from measurelp.solving.pattern_generation import PatternGeneration, solve_over_patterns
 from measurelp.solving.progress import Callback
 from measurelp.solving.separate import solve_separately
 from measurelp.solving.solution import Solution
@@ -119,32 +119,30 @@ def solve(
             tol_gap=tol_gap, time_limit=time_limit,
             start=None if start is None else candidate_measure(problem, start),
         )  # fmt: skip
-    deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     if problem.is_gated and (backend, oracle, cells, start) != (None, None, None, None):
         raise InvalidProblem(
             "backend, oracle, cells, start: gated units are solved over their gates, all of which are "
             "evaluated, by Clarabel; leave these out."
         )
+    deadline = deadline_after(time_limit)
     with remembered_interrupts() as interrupts, one_thread():
+        limits = Limits(tol_gap, max_rounds, deadline, interrupts, callback)
         if problem.is_gated:
-            return solve_gated(
-                problem, tol_gap=tol_gap, max_rounds=max_rounds, deadline=deadline,
-                callback=callback, interrupts=interrupts,
-            )  # fmt: skip
+            return solve_gated(problem, limits)
         space = row_space(problem)
         chosen_oracle, why = _chosen_oracle(oracle, cells, problem, space, n_jobs)
         if isinstance(chosen_oracle, PatternOracle):
-            return solve_over_patterns(
-                problem, chosen_oracle, chosen_backend, why, is_default_backend=backend is None,
-                tol_gap=tol_gap, max_rounds=max_rounds, deadline=deadline, callback=callback,
-                interrupts=interrupts,
+            patterns = PatternGeneration(
+                problem=problem, oracle=chosen_oracle, backend=chosen_backend,
+                is_default_backend=backend is None,
             )  # fmt: skip
-        run = CellGeneration(
+            return solve_over_patterns(patterns, why, limits)
+        known = None if start is None else candidate_measure(problem, start)
+        over_cells = CellGeneration(
             problem=problem, space=space, oracle=chosen_oracle, backend=chosen_backend,
-            slides=backend is None, tol_gap=tol_gap, max_rounds=max_rounds, callback=callback,
-            deadline=deadline, interrupts=interrupts,
+            is_default_backend=backend is None, limits=limits, first=known,
         )  # fmt: skip
-        solution = run.solution(None if start is None else candidate_measure(problem, start), why)
+        solution = solve_over_cells(over_cells, why)
         stalled = solution.termination in (Termination.STALLED, Termination.NUMERICAL)
         chosen = (backend, oracle, cells) != (None, None, None)
         if problem.loss.is_hard_constraint and stalled and not chosen and is_plain(problem):

@@ -1,4 +1,4 @@
-"""Gated ReLU units: a group lasso over gates, which bounds the ReLU problem from below.
+"""Gates as columns: a group lasso, which bounds the ReLU problem from below.
 
 Gates are known beforehand, so evaluating all of them is the proof, as for threshold units
 (:mod:`measurelp.solving.pattern_generation`).
@@ -7,34 +7,31 @@ Gates are known beforehand, so evaluating all of them is the proof, as for thres
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from measurelp.arrangement import Arrangement, enumerate_cells
 from measurelp.backends import ClarabelBackend
-from measurelp.certificate import (
-    Certificate,
-    infeasible_certificate,
-    interpolation_obstacle,
-    skip_basis,
-)
+from measurelp.certificate import Certificate, skip_basis
 from measurelp.certificate.bounds import admissible_dual, dual_bound
-from measurelp.certificate.certificate import relative
 from measurelp.errors import InvalidProblem
 from measurelp.masters.gated_newton import newton_on_gates
 from measurelp.masters.neurons import Training
+from measurelp.masters.null_model import null_model
 from measurelp.measure import Skip
 from measurelp.problem import GatedReLU, MeasureProblem, ReLU, row_space
 from measurelp.program import restricted_program
 from measurelp.program.formulate import skip_from_coefficients
+from measurelp.solving.ending import bracket, concluded, infeasible_bracket
 from measurelp.solving.gated_units import GatedMeasure, GatedRelaxation
-from measurelp.solving.interrupts import Interrupts, remembered_interrupts
-from measurelp.solving.progress import Callback, Progress
+from measurelp.solving.generation import Bound, Columns, Found, Generation
+from measurelp.solving.interrupts import remembered_interrupts
+from measurelp.solving.limits import Limits, deadline_after
 from measurelp.solving.threads import one_thread
-from measurelp.status import PointKind, Scope, Termination, Verdict
+from measurelp.status import PointKind
 
 _ROUNDOFF = 2.0**-53
 _MOST_GATES = 500_000
@@ -109,113 +106,120 @@ def gated_relaxation(
         )
     if gates is not None or not problem.is_gated:
         problem = replace(problem, activation=GatedReLU(gates))  # type: ignore[arg-type]
-    deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     with remembered_interrupts() as interrupts, one_thread():
-        return solve_gated(problem, tol_gap=tol_gap, deadline=deadline, interrupts=interrupts)
+        limits = Limits(tol_gap, deadline=deadline_after(time_limit), interrupts=interrupts)
+        return solve_gated(problem, limits)
 
 
-def solve_gated(
-    problem: MeasureProblem,
-    *,
-    tol_gap: float,
-    deadline: float,
-    interrupts: Interrupts,
-    max_rounds: int = 500,
-    callback: Callback | None = None,
-) -> GatedRelaxation:
+class GatedPoint(NamedTuple):
+    """Which gates are in use, their weights, and the coefficients of the skip."""
+
+    used: NDArray[np.intp]
+    weights: Matrix
+    skip: NDArray[np.float64]
+
+
+@dataclass
+class GateGeneration(Columns):
+    """The gates in play, of all gates ``active`` (K, n); ``problem`` has the same data and ReLUs."""
+
+    problem: MeasureProblem
+    active: Flags
+    chosen: list[int] = field(default_factory=list)
+    is_infeasible: bool = False
+
+    def __post_init__(self) -> None:
+        self.space = row_space(self.problem)
+        self.training, self.basis = Training.of(self.problem, self.space), skip_basis(self.problem)
+
+    @property
+    def n_cells(self) -> int:
+        """How many gates are in play."""
+        return len(self.chosen)
+
+    def begin(self) -> list[Found]:
+        """The best skip alone."""
+        zero, start = null_model(self.training, ClarabelBackend())
+        nothing = np.zeros((0, self.problem.lifted.shape[1]))
+        point = GatedPoint(np.zeros(0, dtype=np.intp), nothing, zero.skip)
+        return [self._found(point, self.training.to_problem(start))]
+
+    def solve(self, time_limit: float | None) -> list[Found]:
+        """The group lasso over the gates in play, and Newton's method from there for smooth losses."""
+        problem, training = self.problem, self.training
+        now = np.array(self.chosen, dtype=np.intp)
+        program, lift = restricted_program(
+            training.rows, self.active[now], np.ones(len(now)), [np.zeros(0, np.intp)] * len(now),
+            y=training.y, lam=training.lam, loss=training.loss, weight=training.weight,
+            skip_columns=training.skip_columns, n_penalized=training.n_penalized,
+        )  # fmt: skip
+        report = ClarabelBackend().solve(program, tolerance=1e-10, time_limit=time_limit)
+        dual = lift.dual(report)
+        if dual is None or not np.isfinite(dual).all():
+            return []
+        dual = training.to_problem(dual)
+        self.is_infeasible = report.kind is PointKind.INFEASIBILITY_PROOF
+        if report.x is None or report.kind not in (PointKind.OPTIMAL, PointKind.APPROXIMATE):
+            return [Found(None, math.inf, dual)]
+        weights, skip = self.space.weights(lift.weights(report.x)), lift.skip(report.x)
+        found = [self._found(GatedPoint(now, weights, skip), dual)]
+        if problem.loss.is_smooth and not problem.loss.is_quadratic:
+            better = newton_on_gates(problem, self.active[now], weights, skip)
+            found += [self._found(GatedPoint(now, w, c), alpha) for w, c, alpha in better]
+        return found
+
+    def bound(self, dual: Matrix, run: Generation) -> Bound:
+        """Evaluate all gates."""
+        alpha = admissible_dual(self.problem, dual, self.basis)
+        sizes, rounding = _sizes(self.problem, self.active, alpha)
+        self.level = 0.0 if self.is_infeasible else self.problem.lam * (1.0 + run.limits.fine)
+        value = -math.inf
+        if not self.is_infeasible:
+            value, _ = dual_bound(self.problem, alpha, float(sizes.max(initial=0.0)))
+        return Bound(value, alpha, (sizes, rounding))
+
+    def add(self, bound: Bound) -> int:
+        """Put the gates with the longest vectors above lam in play; few are all tried at once."""
+        sizes, _ = bound.report
+        most = _NEW if self.chosen else _FIRST
+        known, ranked = set(self.chosen), np.argsort(-sizes)[: len(self.chosen) + most]
+        above = [int(k) for k in ranked if sizes[k] > self.level or not known]
+        new = [k for k in above if k not in known][:most]
+        self.chosen += new
+        return len(new)
+
+    def _found(self, point: GatedPoint, dual: Matrix) -> Found:
+        """With loss and norms recomputed from the data."""
+        problem = self.problem
+        fit = np.sum(self.active[point.used].T * (problem.lifted @ point.weights.T), axis=1)
+        fit = fit + problem.skip_columns @ point.skip
+        norms = math.fsum(problem.weight_norm(point.weights))
+        return Found(point, problem.loss_value(fit) + problem.lam * norms, dual)
+
+
+def solve_gated(problem: MeasureProblem, limits: Limits) -> GatedRelaxation:
     """Generate gates until the bracket of a problem with gated units closes."""
-    began = time.perf_counter()
     activation = problem.activation
     assert isinstance(activation, GatedReLU)
     plain = replace(problem, activation=ReLU())  # the same data, for what knows measures only
     vectors, active = _gates(plain, activation.gates)
-    space = row_space(plain)
-    training, basis = Training.of(plain, space), skip_basis(plain)
-    chosen = list(range(min(_FIRST, len(active))))
-    value, lower, rounds = math.inf, -math.inf, 0
-    used, weights = np.zeros(0, dtype=np.intp), np.zeros((0, plain.lifted.shape[1]))
-    coefficients, proved = np.zeros(plain.skip_columns.shape[1]), np.zeros(plain.n)
-    termination = Termination.CONVERGED
-    while termination is Termination.CONVERGED:
-        rounds += 1
-        now = np.array(chosen, dtype=np.intp)
-        program, lift = restricted_program(
-            training.rows, active[now], np.ones(len(now)), [np.zeros(0, np.intp)] * len(now),
-            y=training.y, lam=training.lam, loss=training.loss, weight=training.weight,
-            skip_columns=training.skip_columns, n_penalized=training.n_penalized,
-        )  # fmt: skip
-        report = ClarabelBackend().solve(program, tolerance=1e-10)
-        dual = lift.dual(report)
-        if dual is None or not np.isfinite(dual).all():
-            termination = Termination.NUMERICAL
-            break
-        infeasible = report.kind is PointKind.INFEASIBILITY_PROOF
-        if report.x is not None and report.kind in (PointKind.OPTIMAL, PointKind.APPROXIMATE):
-            found, skip = space.weights(lift.weights(report.x)), lift.skip(report.x)
-            reached = _objective(plain, active[now], found, skip)
-            if reached < value:
-                value, used, weights, coefficients = reached, now, found, skip
-        duals = [training.to_problem(dual)]
-        if plain.loss.is_smooth and not plain.loss.is_quadratic and len(used) == len(now):
-            for found, skip, better in newton_on_gates(plain, active[now], weights, coefficients):
-                duals.append(better)
-                reached = _objective(plain, active[now], found, skip)
-                if reached < value:
-                    value, weights, coefficients = reached, found, skip
-        latest, sizes = -math.inf, np.zeros(len(active))
-        for candidate in duals:
-            alpha, bound = admissible_dual(plain, candidate, basis), -math.inf
-            tried, _ = _sizes(plain, active, alpha)
-            if not infeasible:
-                bound, _ = dual_bound(plain, alpha, float(tried.max(initial=0.0)))
-            if bound >= latest:
-                latest, sizes = bound, tried
-            if bound > lower:
-                lower, proved = bound, alpha
-        gap = relative(max(0.0, value - lower), value, lower)
-        if callback is not None:
-            seconds = time.perf_counter() - began
-            callback(Progress(rounds, len(chosen), value, lower, gap, seconds, "proving"))
-        if gap <= tol_gap:
-            break
-        limit = 0.0 if infeasible else plain.lam * (1.0 + 1e-3 * tol_gap)
-        waiting = [int(k) for k in np.argsort(-sizes)[: len(chosen) + _NEW] if sizes[k] > limit]
-        known = set(chosen)
-        new = [k for k in waiting if k not in known][:_NEW]
-        if not new:
-            termination = Termination.STALLED
-        elif interrupts.requested:
-            termination = Termination.INTERRUPTED
-        elif time.perf_counter() >= deadline:
-            termination = Termination.TIME_LIMIT
-        elif rounds >= max_rounds:
-            termination = Termination.ROUND_LIMIT
-        chosen += new
+    run = Generation(GateGeneration(plain, active), limits)
+    termination = run.run()
+    assert run.best is not None
+    used, weights, skip = run.best.point
     alive = np.any(weights != 0.0, axis=1)
     used, weights = used[alive], weights[alive]
     measure = GatedMeasure(
-        vectors[used], active[used], weights, _skip(plain, coefficients), plain.n_penalized
+        vectors[used], active[used], weights, _skip(plain, skip), plain.n_penalized
     )
-    certificate = _certificate(problem, plain, value, lower, proved, active, tol_gap)
-    if certificate.verdict is Verdict.INFEASIBLE:
-        termination = Termination.INFEASIBLE
-    stats = {
-        "rounds": rounds, "gates": len(active), "oracle": "gates", "backend": "clarabel",
-        "seconds": time.perf_counter() - began,
-    }  # fmt: skip
+    certificate, termination = concluded(
+        _certificate(run, all_gates=activation.gates is None), termination
+    )
+    stats = run.stats(gates=len(active), oracle="gates", backend="clarabel")
     return GatedRelaxation(
         problem, measure, certificate.dual, certificate, termination, stats,
         bounds_relu=activation.gates is None,
     )  # fmt: skip
-
-
-def _objective(
-    problem: MeasureProblem, active: Flags, weights: Matrix, coefficients: NDArray[np.float64]
-) -> float:
-    """Loss and norms of weights behind gates, recomputed from the data."""
-    fit = np.sum(active.T * (problem.lifted @ weights.T), axis=1)
-    fit = fit + problem.skip_columns @ coefficients
-    return problem.loss_value(fit) + problem.lam * math.fsum(problem.weight_norm(weights))
 
 
 def _skip(problem: MeasureProblem, coefficients: NDArray[np.float64]) -> Skip | None:
@@ -253,30 +257,20 @@ def _gates(problem: MeasureProblem, gates: Matrix | None) -> tuple[Matrix, Flags
     return vectors[first], distinct
 
 
-def _certificate(
-    problem: MeasureProblem, plain: MeasureProblem, value: float, lower: float,
-    dual: NDArray[np.float64], active: Flags, tol_gap: float,
-) -> Certificate:  # fmt: skip
+def _certificate(run: Generation, *, all_gates: bool) -> Certificate:
     """What is proved, in the gated model's own words."""
-    all_gates = isinstance(problem.activation, GatedReLU) and problem.activation.gates is None
-    if plain.loss.is_hard_constraint and all_gates and math.isinf(value):
-        # Gates of all cells span what ReLU units of all cells span.
-        q = interpolation_obstacle(plain)
-        if q is not None:
-            return infeasible_certificate(plain, q)
-    gap = max(0.0, value - lower)
-    closed = relative(gap, value, lower) <= tol_gap
-    message = f"the optimum of the gated model lies in [{lower:.9g}, {value:.9g}]; "
+    if all_gates:  # gates of all cells span what ReLU units of all cells span
+        infeasible = infeasible_bracket(run)
+        if infeasible is not None:
+            return infeasible
+    value, lower = run.best_value, run.bound
+    words = f"the optimum of the gated model lies in [{lower:.9g}, {value:.9g}]; "
     if all_gates:
-        message += f"with the gates of all cells it is at most that of the ReLU, so {lower:.9g} bounds both"
+        words += f"with the gates of all cells it is at most that of the ReLU, so {lower:.9g} bounds both"
     else:
-        message += "with gates that were given it bounds no other model"
-    sizes, rounding = _sizes(plain, active, dual)
+        words += "with gates that were given it bounds no other model"
+    if run.proof is None:
+        return bracket(run, (0.0, 0.0), words)
+    sizes, rounding = run.proof.report
     largest = float(sizes.max(initial=0.0))
-    return Certificate(
-        verdict=Verdict.OPTIMAL if closed else Verdict.BRACKETED, primal_value=value,
-        dual_value=lower, gap=gap, relative_gap=relative(gap, value, lower),
-        sup=(max(0.0, largest * (1.0 - 3e-14) - 2.0 * rounding), largest), limit=plain.lam,
-        scope=Scope.COMPLETE, witness=None, improvement=None, dual=dual, tol_gap=tol_gap,
-        message=message,
-    )  # fmt: skip
+    return bracket(run, (max(0.0, largest * (1.0 - 3e-14) - 2.0 * rounding), largest), words)

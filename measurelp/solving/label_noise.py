@@ -1,123 +1,43 @@
-"""The implicit regulariser of gradient descent with label noise: the same cells, another cell norm."""
+"""Active sets as columns: the implicit regulariser of gradient descent with label noise.
+
+The same cells as for the total variation, with another norm on each; all are known, so
+bounding all of them is the proof.
+"""
 
 from __future__ import annotations
 
 import math
-import os
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from measurelp.backends import ClarabelBackend
-from measurelp.certificate import Certificate, infeasible_certificate, interpolation_obstacle
+from measurelp.certificate import Certificate
 from measurelp.certificate.bounds import dual_bound
-from measurelp.certificate.certificate import relative
 from measurelp.dictionary.patterns import all_patterns
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure, prune_to_extreme_point
-from measurelp.network import ReluNetwork, parts_from_network, write_folder
 from measurelp.oracle.seminorm_cells import SeminormCells
-from measurelp.problem import MeasureProblem, finite_matrix, row_space
+from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.program.seminorm_cells import seminorm_program
+from measurelp.solving.ending import bracket, concluded, infeasible_bracket
+from measurelp.solving.generation import Bound, Columns, Found, Generation
 from measurelp.solving.interrupts import remembered_interrupts
-from measurelp.solving.other_models import OtherModel
-from measurelp.solving.progress import Callback, Progress
+from measurelp.solving.label_noise_result import LabelNoiseOptimum
+from measurelp.solving.limits import Limits, deadline_after
+from measurelp.solving.progress import Callback
 from measurelp.solving.threads import one_thread
-from measurelp.status import PointKind, Scope, Termination, Verdict
+from measurelp.status import PointKind
 
 _ROUNDOFF = 2.0**-53
 _MOST_PATTERNS = 20_000
-_FIRST, _NEW = 80, 40
+_FIRST, _NEW = 160, 40
 _NOTHING = 1e-13
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class LabelNoiseOptimum(OtherModel):
-    r"""The least label-noise regulariser, as a proved bracket, with a network that has it.
-
-    Attributes
-    ----------
-    problem : MeasureProblem
-    measure : AtomicMeasure
-        Unit weights and signed masses, at most one for each active set and sign.
-    costs : (k,) array
-        What each atom costs; they add up to the regulariser.
-    certificate : Certificate
-        About the label-noise objective, not about the total variation.
-    dual : (n,) array
-    termination : Termination
-    stats : dict
-        Rounds, cells in play, seconds.
-    """
-
-    problem: MeasureProblem
-    measure: AtomicMeasure
-    costs: NDArray[np.float64]
-    certificate: Certificate
-    dual: NDArray[np.float64]
-    termination: Termination
-    stats: dict[str, Any] = field(default_factory=dict)
-
-    units = "neurons"
-    model = "the label-noise objective"
-    unlike = "the total variation"
-
-    @property
-    def regulariser(self) -> float:
-        r"""The sum of the costs, :math:`\sum_i|\nabla_\theta f(x_i)|^2` of :meth:`network`."""
-        return math.fsum(self.costs)
-
-    @property
-    def total_variation(self) -> float:
-        """That of ``measure``, which is not what is minimised."""
-        return self.measure.total_variation
-
-    def network(self) -> ReluNetwork:
-        r"""The network in the scaling of least gradients, :math:`c_k^2 S_A = |(Xw_k)_A|^2`."""
-        atoms, masses = self.measure.atoms, self.measure.masses
-        inner = np.maximum(self.problem.lifted @ atoms.T, 0.0)
-        squares = np.sum(self.problem.lifted**2, axis=1) @ (inner > 0.0)
-        output = np.sqrt(np.abs(masses) * np.linalg.norm(inner, axis=0) / np.sqrt(squares))
-        weights = atoms * (np.abs(masses) / output)[:, None]
-        hidden, bias = weights[:, : self.problem.d], np.zeros(len(weights))
-        if self.problem.has_bias:
-            bias = weights[:, -1]
-        return ReluNetwork(
-            hidden, bias, output_weights=np.sign(masses) * output, bias=self.problem.bias
-        )
-
-    def save(
-        self,
-        folder: str | os.PathLike[str],
-        *,
-        overwrite: bool = False,
-        request: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Write the network to a folder; saved solutions are minimisers of the total variation.
-
-        ``request`` is what it was asked for, kept beside it as in :meth:`measurelp.Solution.save`.
-        """
-        document, arrays = parts_from_network(self.network())
-        if request is not None:
-            document["request"] = dict(request)
-        write_folder(folder, document, arrays, kind="network", overwrite=overwrite)
-
-    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """The network's outputs at new inputs, (n,)."""
-        return np.asarray(self.network().predict(finite_matrix("X", X)))
-
-    def __repr__(self) -> str:
-        return (
-            f"LabelNoiseOptimum({self.certificate.verdict.name}, objective={self.value:.9g}, "
-            f"relative_gap={self.relative_gap:.2g}, {len(self.measure)} atoms, {self.termination.name})"
-        )
 
 
 def label_noise_optimum(
@@ -183,114 +103,99 @@ def label_noise_optimum(
     24.0
     """
     _check(problem)
-    began = time.perf_counter()
-    deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     with remembered_interrupts() as interrupts, one_thread():
-        space = row_space(problem)
-        active, inside = _active_sets(problem)
-        squares = np.sum(problem.lifted**2, axis=1)
-        cells = SeminormCells.of(problem, space, active, 2.0 * np.sqrt(active @ squares))
-        atoms, costs = np.zeros((0, problem.lifted.shape[1])), np.zeros(0)
-        signs = np.zeros(0)
-        value, lower, proved = problem.loss_value(np.zeros(problem.n)), -math.inf, problem.y
-        chosen = [(k, s) for k in range(min(_FIRST, len(active))) for s in (1.0, -1.0)]
-        alpha, infeasible, rounds = problem.y, False, 0
-        termination = Termination.CONVERGED
-        while True:
-            bounds = cells.suprema(alpha)
-            if not infeasible:
-                bound, _ = dual_bound(problem, alpha, float(bounds.max(initial=0.0)))
-                if bound > lower:
-                    lower, proved = bound, alpha
-            gap = relative(max(0.0, value - lower), value, lower)
-            if callback is not None:
-                seconds = time.perf_counter() - began
-                callback(Progress(rounds, len(chosen), value, lower, gap, seconds, "proving"))
-            if gap <= tol_gap:
-                break
-            limit = problem.lam * (1.0 + 1e-3 * tol_gap)
-            if infeasible:
-                limit = 1e-9 * float(np.linalg.norm(alpha)) / float(cells.factors.min())
-            if rounds:
-                known, order = set(chosen), np.argsort(-bounds, axis=None)
-                ranked = [(int(j) // 2, 1.0 - 2.0 * (int(j) % 2)) for j in order]
-                above = int(np.count_nonzero(bounds > limit))
-                new = [pair for pair in ranked[:above] if pair not in known][:_NEW]
-                if not new:
-                    termination = Termination.STALLED
-                elif interrupts.requested:
-                    termination = Termination.INTERRUPTED
-                elif time.perf_counter() >= deadline:
-                    termination = Termination.TIME_LIMIT
-                elif rounds >= max_rounds:
-                    termination = Termination.ROUND_LIMIT
-                if termination is not Termination.CONVERGED:
-                    break
-                chosen += new
-            if not chosen:
-                termination = Termination.STALLED
-                break
-            rounds += 1
-            solved = _solve(problem, cells, chosen)
-            if solved is None:
-                termination = Termination.NUMERICAL
-                break
-            weights, alpha, infeasible = solved
-            if weights is not None:
-                pairs = [(space.weights(w[None])[0], inside[k], active[k], s)
-                         for w, (k, s) in zip(weights, chosen, strict=True)]  # fmt: skip
-                found = _cleaned(problem, pairs)
-                reached = problem.loss_value(found[3]) + problem.lam * math.fsum(found[1])
-                if reached < value:
-                    value, (atoms, costs, signs, _) = reached, found
-        atoms, costs, signs, value = _pruned(problem, atoms, costs, signs, value)
-        norms = np.linalg.norm(atoms, axis=1)
-        measure = AtomicMeasure(atoms / norms[:, None], signs * norms)
-        certificate = _certificate(problem, cells, value, lower, proved, tol_gap)
-    if certificate.verdict is Verdict.INFEASIBLE:
-        termination = Termination.INFEASIBLE
-    stats = {
-        "rounds": rounds, "cells": len(chosen), "oracle": "active sets", "backend": "clarabel",
-        "seconds": time.perf_counter() - began,
-    }  # fmt: skip
+        limits = Limits(tol_gap, max_rounds, deadline_after(time_limit), interrupts, callback)
+        columns = ActiveSetGeneration.of(problem)
+        run = Generation(columns, limits)
+        termination = run.run()
+        assert run.best is not None
+        point, value = _pruned(problem, run.best.point, run.best_value)
+        run.best = replace(run.best, point=point, objective=value)
+        certificate, termination = concluded(_certificate(run), termination)
+    norms = np.linalg.norm(point.atoms, axis=1)
+    measure = AtomicMeasure(point.atoms / norms[:, None], point.signs * norms)
+    stats = run.stats(oracle="active sets", backend="clarabel")
     return LabelNoiseOptimum(
-        problem, measure, costs, certificate, certificate.dual, termination, stats
+        problem, measure, point.costs, certificate, certificate.dual, termination, stats
     )
 
 
-def label_noise_regulariser(network: ReluNetwork, X: ArrayLike) -> float:
-    r"""What label noise penalises of a network as it is, :math:`\sum_i|\nabla_\theta f(x_i)|^2`.
+class CostedPoint(NamedTuple):
+    """Atoms (k, d'), what they cost, and the signs of their masses."""
 
-    Over all hidden weights, output weights and, unless ``bias="none"``, hidden biases:
-    :math:`\sum_k c_k^2S_{A_k} + |(\tilde Xw_k)_{A_k}|^2` in the words of :func:`label_noise_optimum`.
+    atoms: Matrix
+    costs: Vector
+    signs: Vector
 
-    Parameters
-    ----------
-    network : ReluNetwork
-        With one output; its output bias and skip are taken as not trained.
-    X : (n, d) array_like
 
-    Returns
-    -------
-    float
+@dataclass
+class ActiveSetGeneration(Columns):
+    """Pairs of an active set and a sign in play; ``inside`` are weights in the sets."""
 
-    Examples
-    --------
-    >>> import measurelp as mlp
-    >>> net = mlp.ReluNetwork([[3.0]], output_weights=[2.0], bias="none")
-    >>> mlp.label_noise_regulariser(net, [[1.0], [-5.0]])  # 2^2 |1|^2 + |3 x 1|^2
-    13.0
-    """
-    network.require_relu("the label-noise regulariser")
-    rows = finite_matrix("X", X)
-    if network.outputs > 1:
-        raise InvalidProblem(f"network: expected one output, found {network.outputs}.")
-    if rows.shape[1] != network.d:
-        raise InvalidProblem(f"X: expected {network.d} columns, found {rows.shape[1]}.")
-    inner = np.maximum(rows @ network.hidden_weights.T + network.hidden_bias, 0.0)
-    squares = np.sum(rows**2, axis=1) + (0.0 if network.bias == "none" else 1.0)
-    output = network.output_weights.reshape(network.width)
-    return float(output**2 @ (squares @ (inner > 0.0)) + np.sum(inner**2))
+    problem: MeasureProblem
+    space: RowSpace
+    cells: SeminormCells
+    inside: Matrix
+    chosen: list[tuple[int, float]] = field(default_factory=list)
+    is_infeasible: bool = False
+
+    @classmethod
+    def of(cls, problem: MeasureProblem) -> ActiveSetGeneration:
+        """All active sets of a problem, none in play."""
+        space, (active, inside) = row_space(problem), _active_sets(problem)
+        factors = 2.0 * np.sqrt(active @ np.sum(problem.lifted**2, axis=1))
+        return cls(problem, space, SeminormCells.of(problem, space, active, factors), inside)
+
+    @property
+    def n_cells(self) -> int:
+        """How many pairs are in play."""
+        return len(self.chosen)
+
+    def begin(self) -> list[Found]:
+        """Zero."""
+        nothing = CostedPoint(np.zeros((0, self.problem.lifted.shape[1])), np.zeros(0), np.zeros(0))
+        return [Found(nothing, self.problem.loss_value(np.zeros(self.problem.n)), self.problem.y)]
+
+    def solve(self, time_limit: float | None) -> list[Found]:
+        """The program over the pairs in play, its weights moved into their cells."""
+        solved = _solve(self.problem, self.cells, self.chosen)
+        if solved is None:
+            return []
+        weights, alpha, self.is_infeasible = solved
+        if weights is None:
+            return [Found(None, math.inf, alpha)]
+        pairs = [
+            (self.space.weights(w[None])[0], self.inside[k], self.cells.active[k], s)
+            for w, (k, s) in zip(weights, self.chosen, strict=True)
+        ]
+        point, fit = _cleaned(self.problem, pairs)
+        reached = self.problem.loss_value(fit) + self.problem.lam * math.fsum(point.costs)
+        return [Found(point, reached, alpha)]
+
+    def bound(self, dual: Vector, run: Generation) -> Bound:
+        """One NNLS for each active set and sign."""
+        bounds, value = self.cells.suprema(dual), -math.inf
+        self.level = self.problem.lam * (1.0 + run.limits.fine)
+        if self.is_infeasible:
+            self.level = 1e-9 * float(np.linalg.norm(dual)) / float(self.cells.factors.min())
+        else:
+            value, _ = dual_bound(self.problem, dual, float(bounds.max(initial=0.0)))
+        return Bound(value, dual, bounds)
+
+    def add(self, bound: Bound) -> int:
+        """Put the pairs with the largest bounds above lam in play; few are all tried at once."""
+        bounds, most = bound.report, _NEW if self.chosen else _FIRST
+        order = np.argsort(-bounds, axis=None)
+        if self.chosen:
+            order = order[: np.count_nonzero(bounds > self.level)]
+        known = set(self.chosen)
+        new: list[tuple[int, float]] = []
+        for j in order:
+            pair = (int(j) // 2, 1.0 - 2.0 * (int(j) % 2))
+            if pair not in known and len(new) < most:
+                new.append(pair)
+        self.chosen += new
+        return len(new)
 
 
 def _check(problem: MeasureProblem) -> None:
@@ -357,8 +262,8 @@ def _solve(
 
 def _cleaned(
     problem: MeasureProblem, pairs: list[tuple[Vector, Vector, NDArray[np.bool_], float]]
-) -> tuple[Matrix, Vector, Vector, Vector]:
-    """Weights moved into their cells, costs, signs and fit, all recomputed from the data.
+) -> tuple[CostedPoint, Vector]:
+    """Weights moved into their cells with costs and signs, and their fit, recomputed from the data.
 
     An interior point misses walls by its tolerance, and a row that is active by that much would
     count in S_A.  So rows on which the cell's own point lies are made 0 by a projection, and a small
@@ -392,7 +297,8 @@ def _cleaned(
         kept.append((w, 2.0 * math.sqrt(squares) * float(np.linalg.norm(values[on])), sign))
         columns.append(sign * np.where(on, values, 0.0))
     if not kept:
-        return np.zeros((0, rows.shape[1])), np.zeros(0), np.zeros(0), np.zeros(problem.n)
+        nothing = CostedPoint(np.zeros((0, rows.shape[1])), np.zeros(0), np.zeros(0))
+        return nothing, np.zeros(problem.n)
     parts, multiple = np.array(columns).T, np.ones(len(kept))
     for _ in range(2 if problem.loss.is_hard_constraint else 0):
         multiple += np.linalg.lstsq(parts, problem.y - parts @ multiple, rcond=1e-12)[0]
@@ -400,46 +306,34 @@ def _cleaned(
     costs = np.array([c for _, c, _ in kept]) * np.abs(multiple)
     signs = np.array([s for _, _, s in kept]) * np.sign(multiple)
     some = multiple != 0.0
-    return atoms[some], costs[some], signs[some], parts @ multiple
+    return CostedPoint(atoms[some], costs[some], signs[some]), parts @ multiple
 
 
-def _pruned(
-    problem: MeasureProblem, atoms: Matrix, costs: Vector, signs: Vector, value: float
-) -> tuple[Matrix, Vector, Vector, float]:
+def _pruned(problem: MeasureProblem, point: CostedPoint, value: float) -> tuple[CostedPoint, float]:
     """At most n of the atoms, with the same fit and no greater cost, and their objective."""
+    atoms, costs, signs = point
     if not len(atoms):
-        return atoms, costs, signs, value
+        return point, value
     features = np.maximum(problem.lifted @ (atoms / costs[:, None]).T, 0.0)
     fewer = prune_to_extreme_point(features, signs * costs)
     masses = fewer.masses[fewer.kept]
     reached = problem.loss_value(features[:, fewer.kept] @ masses)
     reached += problem.lam * float(np.abs(masses).sum())
     if not reached <= value * (1.0 + 1e-9):
-        return atoms, costs, signs, value
+        return point, value
     kept = fewer.kept
     scaled = atoms[kept] * (np.abs(masses) / costs[kept])[:, None]
-    return scaled, np.abs(masses), np.sign(masses), reached
+    return CostedPoint(scaled, np.abs(masses), np.sign(masses)), reached
 
 
-def _certificate(
-    problem: MeasureProblem, cells: SeminormCells, value: float, lower: float, dual: Vector,
-    tol_gap: float,
-) -> Certificate:  # fmt: skip
+def _certificate(run: Generation) -> Certificate:
     """What is proved, in the words of this regulariser."""
-    if math.isinf(value):
-        q = interpolation_obstacle(problem)
-        if q is not None:
-            return infeasible_certificate(problem, q)
-    gap = max(0.0, value - lower)
-    closed = relative(gap, value, lower) <= tol_gap
-    upper = float(cells.suprema(dual).max(initial=0.0))
-    return Certificate(
-        verdict=Verdict.OPTIMAL if closed else Verdict.BRACKETED, primal_value=value,
-        dual_value=lower, gap=gap, relative_gap=relative(gap, value, lower), sup=(0.0, upper),
-        limit=problem.lam, scope=Scope.COMPLETE, witness=None, improvement=None, dual=dual,
-        tol_gap=tol_gap,
-        message=(
-            f"the least label-noise objective lies in [{lower:.9g}, {value:.9g}], over all active sets of "
-            "the data; it says nothing of the total variation"
-        ),
+    infeasible = infeasible_bracket(run)
+    if infeasible is not None:
+        return infeasible
+    upper = 0.0 if run.proof is None else float(run.proof.report.max(initial=0.0))
+    return bracket(
+        run, (0.0, upper),
+        f"the least label-noise objective lies in [{run.bound:.9g}, {run.best_value:.9g}], over all active "
+        "sets of the data; it says nothing of the total variation",
     )  # fmt: skip

@@ -1,13 +1,12 @@
-"""Threshold units: a linear, quadratic or cone program over patterns, columns generated.
+"""Patterns of threshold units as columns: all are known, so pricing is exact and its answer is the proof.
 
-All patterns are known beforehand, so pricing is exact and its answer is the proof: the loop is that
-of :class:`~measurelp.solving.cell_generation.CellGeneration` without anything to search for.
+A threshold unit's mass is free of any norm of its weight, so the restricted program is linear, quadratic or
+conic in the masses of patterns.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,16 +14,8 @@ from numpy.typing import NDArray
 
 from measurelp.arrangement import Arrangement
 from measurelp.backends import Backend
-from measurelp.certificate import (
-    Certificate,
-    certificate_from_reports,
-    evaluate,
-    infeasible_certificate,
-    skip_basis,
-)
+from measurelp.certificate import infeasible_certificate, skip_basis
 from measurelp.certificate.bounds import admissible_dual, dual_bound
-from measurelp.certificate.certificate import relative
-from measurelp.certificate.certify import DualReport
 from measurelp.certificate.feasibility import null_obstacle
 from measurelp.dictionary.patterns import Patterns
 from measurelp.masters.atom_master import AtomMaster
@@ -34,13 +25,11 @@ from measurelp.measure import AtomicMeasure
 from measurelp.oracle import DualFunction, PatternOracle
 from measurelp.problem import Interpolation, MeasureProblem, row_space
 from measurelp.program.formulate import skip_from_coefficients
-from measurelp.solving.cell_generation import unclaimed
-from measurelp.solving.interrupts import Interrupts
-from measurelp.solving.progress import Callback, Progress
+from measurelp.solving.ending import certified, concluded
+from measurelp.solving.generation import Bound, Columns, Found, Generation
+from measurelp.solving.limits import Limits
 from measurelp.solving.solution import Solution
-from measurelp.status import Termination, Verdict
-
-_FINE = 1e-3
+from measurelp.status import Termination
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,112 +58,93 @@ class PatternTraining(Training):
         return np.rint(weights[:, 0] / weights[:, 1]).astype(np.intp)
 
 
-def solve_over_patterns(
-    problem: MeasureProblem,
-    oracle: PatternOracle,
-    backend: Backend,
-    why: str,
-    *,
-    is_default_backend: bool,
-    tol_gap: float,
-    max_rounds: int,
-    deadline: float,
-    callback: Callback | None,
-    interrupts: Interrupts,
-) -> Solution:
-    """See :func:`measurelp.solve`; a threshold unit's mass is free of any norm of its weight."""
-    began = time.perf_counter()
-    patterns = oracle.patterns(problem)
-    training = PatternTraining.over(problem, patterns)
-    space, basis = row_space(problem), skip_basis(problem)
-    master = AtomMaster(training, None if is_default_backend else backend)
-    zero, start = null_model(training, backend)
-    best, best_value = zero, training.objective(zero)
-    alpha = admissible_dual(problem, training.to_problem(start), basis)
-    proof: DualReport | None = None
-    bound, rounds = -math.inf, 0
-    termination = Termination.CONVERGED
+@dataclass
+class PatternGeneration(Columns):
+    """The patterns in play and their master."""
 
-    def finished(measure: AtomicMeasure, certificate: Certificate, end: Termination) -> Solution:
-        stats = {
-            "rounds": rounds, "cells": master.n_cells, "oracle": oracle.name, "master": master.name,
-            "oracle_why": why, "backend": backend.name, "patterns": len(patterns.active),
-            "seconds": time.perf_counter() - began,
-        }  # fmt: skip
-        return Solution(problem, measure, certificate.dual, certificate, end, stats)
+    problem: MeasureProblem
+    oracle: PatternOracle
+    backend: Backend
+    is_default_backend: bool
 
-    obstacle = _obstacle(problem, patterns) if problem.loss.is_hard_constraint else None
+    def __post_init__(self) -> None:
+        self.patterns = self.oracle.patterns(self.problem)
+        self.training = PatternTraining.over(self.problem, self.patterns)
+        self.space, self.basis = row_space(self.problem), skip_basis(self.problem)
+        self.master = AtomMaster(self.training, None if self.is_default_backend else self.backend)
+
+    @property
+    def n_cells(self) -> int:
+        """How many patterns are in play."""
+        return self.master.n_cells
+
+    def begin(self) -> list[Found]:
+        """The best skip alone."""
+        zero, start = null_model(self.training, self.backend)
+        return [self._found(zero, start)]
+
+    def solve(self, time_limit: float | None) -> list[Found]:
+        """The best masses of the patterns in play."""
+        solved = self.master.solve(self.training.y, self.training.lam, time_limit)
+        return (
+            [] if solved is None else [self._found(solved.neurons, solved.dual, solved.is_settled)]
+        )
+
+    def bound(self, dual: Vector, run: Generation) -> Bound:
+        """Evaluate all patterns."""
+        report = self.oracle.maximise(DualFunction(self.problem, self.space, dual))
+        value, _ = dual_bound(self.problem, dual, report.upper)
+        self.level = self.problem.lam * (1.0 + run.limits.fine)
+        return Bound(value, dual, report)
+
+    def add(self, bound: Bound) -> int:
+        """Put the patterns where |eta| is largest above lam in play, those with a weight."""
+        values, added = self.oracle.values(DualFunction(self.problem, self.space, bound.dual)), 0
+        usable = np.flatnonzero(self.patterns.has_weight & (np.abs(values) > self.level))
+        for k in usable[np.argsort(-np.abs(values[usable]), kind="stable")]:
+            added += self.master.add(np.array([float(k), 1.0]), math.copysign(1.0, values[k]))
+            if added == self.master.most_new:
+                break
+        return added
+
+    def persists(self, found: Found, run: Generation) -> bool:
+        """The price of a misfit may have to rise."""
+        return not found.is_settled or run.rounds == 0
+
+    def _found(self, neurons: Neurons, dual: Vector, is_settled: bool = True) -> Found:
+        alpha = admissible_dual(self.problem, self.training.to_problem(dual), self.basis)
+        return Found(neurons, self.training.objective(neurons), alpha, is_settled)
+
+    def measure(self, neurons: Neurons) -> AtomicMeasure:
+        """Neurons as a measure on the patterns' weights."""
+        atoms = np.zeros((0, self.problem.lifted.shape[1]))
+        if len(neurons):
+            atoms = self.patterns.weights[PatternTraining.indices(neurons.weights)]
+        masses = neurons.signs * neurons.weights[:, 1]
+        return AtomicMeasure(atoms, masses, skip_from_coefficients(self.problem, neurons.skip))
+
+
+def solve_over_patterns(columns: PatternGeneration, why: str, limits: Limits) -> Solution:
+    """Generate patterns and certify what was reached; ``why`` says how the oracle was chosen."""
+    problem, run = columns.problem, Generation(columns, limits)
+    obstacle = _obstacle(problem, columns.patterns) if problem.loss.is_hard_constraint else None
     if obstacle is not None:
-        certificate = infeasible_certificate(problem, obstacle)
-        nothing = _measure(problem, patterns, zero)
-        return finished(nothing, certificate, Termination.INFEASIBLE)
-    is_settled = True
-    while True:
-        dual = DualFunction(problem, space, alpha)
-        report = oracle.maximise(dual)
-        value, _ = dual_bound(problem, alpha, report.upper)
-        if proof is None or value > bound:
-            bound, proof = value, (alpha, report)
-        gap = relative(best_value - bound, best_value, bound)
-        if callback is not None:
-            seconds = time.perf_counter() - began
-            callback(Progress(rounds, master.n_cells, best_value, bound, gap, seconds, "proving"))
-        if gap <= tol_gap:
-            break
-        added = _add(master, patterns, oracle.values(dual), problem.lam * (1.0 + _FINE * tol_gap))
-        if not added and is_settled and rounds:
-            termination = Termination.STALLED
-            break
-        if interrupts.requested:
-            termination = Termination.INTERRUPTED
-        elif time.perf_counter() >= deadline:
-            termination = Termination.TIME_LIMIT
-        elif rounds >= max_rounds:
-            termination = Termination.ROUND_LIMIT
-        if termination is not Termination.CONVERGED:
-            break
-        rounds += 1
-        left = None if math.isinf(deadline) else max(0.01, deadline - time.perf_counter())
-        solved = master.solve(training.y, training.lam, left)
-        if solved is None:
-            termination = Termination.NUMERICAL
-            break
-        is_settled = solved.is_settled
-        alpha = admissible_dual(problem, training.to_problem(solved.dual), basis)
-        objective = training.objective(solved.neurons)
-        if objective <= best_value:
-            best, best_value = solved.neurons, objective
-    measure = _measure(problem, patterns, pruned(training, best))
-    certificate = certificate_from_reports(
-        problem, evaluate(problem, measure), [proof], tol_gap=tol_gap
-    )
-    if certificate.verdict is Verdict.REFUTED:
-        certificate = unclaimed(certificate)
-    if certificate.is_optimal:
-        termination = Termination.CONVERGED
-    elif termination is Termination.CONVERGED:
-        termination = Termination.STALLED
-    return finished(measure, certificate, termination)
-
-
-def _add(master: AtomMaster, patterns: Patterns, values: Vector, level: float) -> int:
-    """Put the patterns where |eta| is largest above the level in play, those with a weight."""
-    added = 0
-    usable = np.flatnonzero(patterns.has_weight & (np.abs(values) > level))
-    for k in usable[np.argsort(-np.abs(values[usable]), kind="stable")]:
-        added += master.add(np.array([float(k), 1.0]), math.copysign(1.0, values[k]))
-        if added == master.most_new:
-            break
-    return added
-
-
-def _measure(problem: MeasureProblem, patterns: Patterns, neurons: Neurons) -> AtomicMeasure:
-    """Neurons as a measure on the patterns' weights."""
-    atoms = np.zeros((0, problem.lifted.shape[1]))
-    if len(neurons):
-        atoms = patterns.weights[PatternTraining.indices(neurons.weights)]
-    masses = neurons.signs * neurons.weights[:, 1]
-    return AtomicMeasure(atoms, masses, skip_from_coefficients(problem, neurons.skip))
+        measure = columns.measure(columns.begin()[0].point)
+        certificate, termination = concluded(
+            infeasible_certificate(problem, obstacle), Termination.INFEASIBLE
+        )
+    else:
+        termination = run.run()
+        assert run.best is not None
+        measure = columns.measure(pruned(columns.training, run.best.point))
+        certificate, termination = certified(
+            run, measure, termination, columns.space, columns.oracle
+        )
+    stats = run.stats(
+        oracle=columns.oracle.name, master=columns.master.name, oracle_why=why,
+        backend=columns.backend.name, patterns=len(columns.patterns.active),
+    )  # fmt: skip
+    return Solution(problem, measure, certificate.dual, certificate, termination, stats)
 
 
 def _obstacle(problem: MeasureProblem, patterns: Patterns) -> Vector | None:

@@ -19,7 +19,7 @@ from measurelp.certificate.bounds import merge_repeated
 from measurelp.measure import AtomicMeasure, Skip
 from measurelp.oracle import OracleReport
 from measurelp.problem import MeasureProblem
-from measurelp.solving.cell_generation import unclaimed
+from measurelp.solving.ending import concluded
 from measurelp.solving.solution import Solution
 from measurelp.status import Scope, Termination, Verdict
 
@@ -85,12 +85,7 @@ def solve_separately(
     )
     early = [one.termination for one in solutions if one.termination is not Termination.CONVERGED]
     termination = early[0] if early else Termination.CONVERGED
-    if certificate.is_optimal:
-        termination = Termination.CONVERGED
-    elif termination is Termination.CONVERGED:
-        termination = Termination.STALLED
-    if certificate.verdict is Verdict.REFUTED:
-        certificate = unclaimed(certificate)
+    certificate, termination = concluded(certificate, termination)
     if not math.isfinite(certificate.primal_value):
         certificate = replace(certificate, improvement=None)
     return Solution(problem, measure, certificate.dual, certificate, termination, stats)
