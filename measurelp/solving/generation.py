@@ -225,8 +225,10 @@ class Generation:
     @contextmanager
     def _clock(self, name: str) -> Iterator[None]:
         began = time.perf_counter()
-        yield
-        self.seconds[name] += time.perf_counter() - began
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - began
 
     def stats(self, **facts: Any) -> dict[str, Any]:
         """What a solution tells of the work, together with what the columns add."""

@@ -36,7 +36,6 @@ class Limits:
     deadline: float = math.inf
     interrupts: Interrupts = field(default_factory=Interrupts)
     callback: Callback | None = None
-    began: float = field(default_factory=time.perf_counter)
     compiled: float = field(default_factory=compile_seconds)
 
     @property
