@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 # Reports of a proof from which the time that is left is guessed, the least and the most of them,
 _LEAST_REMEMBERED, _REMEMBERED = 4, 25
 _LONGEST_GUESS = 86400.0  # and the longest guess, in seconds, that says anything.
+_BAR = 24  # characters
 COMPILING = "compiling kernels (first run on this machine; later runs skip this)"
 
 
 class ProgressLine:
-    """A context whose ``update`` is the callback of a solve.
+    """A context whose ``update`` is the callback of a solve or a comparison.
 
+    What knows which ``fraction`` of the work is done gets a bar.
     On a terminal one line is redrawn, also while nothing is reported, so that a long first
     compilation is seen to be alive.  Elsewhere only the notice that kernels are being compiled
     is written, once.
@@ -73,7 +75,7 @@ class ProgressLine:
     def update(self, progress: Any) -> None:
         """Keep the newest report, and the gaps of the proof under way; the line redraws itself."""
         self._last = progress
-        if not progress.nodes:
+        if not getattr(progress, "nodes", 0):
             self._closing = []
         elif math.isfinite(progress.gap) and progress.gap > 0.0:
             self._closing = [*self._closing[-_REMEMBERED:], (progress.seconds, progress.gap)]
@@ -93,6 +95,10 @@ class ProgressLine:
         seconds = time.perf_counter() - self._begin
         if self._last is None:
             return f"{self._note} | {seconds:.1f} s"
+        done = getattr(self._last, "fraction", None)
+        if done is not None:
+            bar = "#" * round(_BAR * done)
+            return f"[{bar:-<{_BAR}}] {done:4.0%} | {self._last}"
         p, left = self._last, self.seconds_left()
         # What matters most comes first: terminals are narrow.
         words = [f"gap {p.gap:.2e}", f"{seconds:.1f} s"]

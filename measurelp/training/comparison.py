@@ -1,22 +1,18 @@
-"""Gradient training over methods, widths and seeds, each endpoint against the proved optimum."""
+"""What a comparison of gradient training with the proved optimum comes to: endpoints, shares, tables."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from measurelp.certificate import Improvement
-from measurelp.errors import InvalidProblem
-from measurelp.problem import MeasureProblem
-from measurelp.solving import Solution, certify, solve
+from measurelp.solving import Solution
 from measurelp.status import Termination
-from measurelp.training.run import TrainingRun, train
-from measurelp.training.settings import TrainingSettings
+from measurelp.training.run import TrainingRun
 
 THRESHOLDS = (1e-2, 1e-3, 1e-4)
 
@@ -53,6 +49,50 @@ class Endpoint:
     neurons: int | None
 
 
+@dataclass(frozen=True)
+class ComparisonProgress:
+    """What a callback is given; as a string, one line for people.
+
+    Attributes
+    ----------
+    done, total : int
+        Trainings (a method and a width each) that are finished, and all.
+    task : str
+        What is being done.
+    step, steps : int
+        Of this training; rounds, and 0, while the problem is being solved.
+    gap : float
+        Relative: the best seed's to the proved bound, or that of the solve.
+    seconds : float
+        Since the beginning.
+    """
+
+    done: int
+    total: int
+    task: str
+    step: int
+    steps: int
+    gap: float
+    seconds: float
+
+    @property
+    def fraction(self) -> float:
+        """The share of the trainings' steps that is done, each training counted alike."""
+        part = self.step / self.steps if self.steps else 0.0
+        return min(1.0, (self.done + part) / self.total)
+
+    def __str__(self) -> str:
+        words = [f"{self.task}, round {self.step}"]
+        if self.steps:
+            words = [
+                f"{self.task} ({self.done + 1} of {self.total})",
+                f"step {self.step} of {self.steps}",
+            ]
+        if not np.isnan(self.gap):
+            words.append(f"gap {self.gap:.2e}")
+        return " | ".join([*words, f"{self.seconds:.1f} s"])
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """All endpoints, the runs with their records, and the solution they are held against.
@@ -64,7 +104,8 @@ class Comparison:
         By method, width and seed.
     runs : dict of (method, width) to TrainingRun
     termination : Termination
-        ROUND_LIMIT when all runs were made; INTERRUPTED by Ctrl-C: what is there is true.
+        ROUND_LIMIT when all runs were made; INTERRUPTED by Ctrl-C: what is there is true, and the
+        last run may have fewer steps.
     """
 
     solution: Solution
@@ -139,155 +180,6 @@ class Comparison:
 
     def _of(self, method: str, width: int) -> list[Endpoint]:
         return [e for e in self.endpoints if (e.method, e.width) == (method, width)]
-
-
-def method_settings(problem: MeasureProblem, *, steps: int = 2000) -> dict[str, TrainingSettings]:
-    r"""The methods known by a word: a start, not tuned to any problem.
-
-    With :math:`M = |y|_2/|\tilde X|_2`, a guess of the path norm that is needed, all start at
-    directions on the sphere with masses of :math:`\pm M` in all.  Near balanced weights of path
-    norm M the curvature is about :math:`2M|\tilde X|_2^2`, so the rate of descent and of conic
-    particles is :math:`h = 1/(8|\tilde X|_2|y|_2)`; h/10 with momentum 0.9, h/4 with batches of a
-    quarter.  Adam's is :math:`0.01\sqrt M`; AdamW's not above 0.1/lam, as it decays by that factor of
-    lam whatever the loss.  Label noise has a tenth of the targets' root mean square.
-    """
-    size, target = float(np.linalg.norm(problem.lifted, 2)), float(np.linalg.norm(problem.y))
-    mass = target / size if size * target > 0.0 else 1.0
-    rate = 0.125 / (size**2 * mass) if size > 0.0 else 1.0
-    adam = 0.01 * mass**0.5
-    common: dict[str, Any] = {
-        "width": 1, "steps": steps, "record_every": max(1, steps // 20), "start": "mean_field",
-        "scale": mass,
-    }  # fmt: skip
-
-    def of(method: str, learning_rate: float, **others: Any) -> TrainingSettings:
-        return TrainingSettings(method=method, learning_rate=learning_rate, **common, **others)  # type: ignore[arg-type]
-
-    return {
-        "gd": of("gd", rate),
-        "sgd": of("gd", 0.25 * rate, batch_size=max(1, problem.n // 4)),
-        "momentum": of("gd", 0.1 * rate, momentum=0.9),
-        "label_noise": of("gd", rate, label_noise=0.1 * target / problem.n**0.5),
-        "adam": of("adam", adam),
-        "adamw": of("adamw", min(adam, 0.1 / problem.lam)),
-        "lbfgs": of("lbfgs", 1.0),
-        "conic": of("conic", rate, penalty="variation"),
-    }
-
-
-def compare(
-    problem: MeasureProblem, methods: Sequence[str] | Mapping[str, TrainingSettings], widths: Sequence[int],
-    seeds: Sequence[int], *, steps: int = 2000, solution: Solution | None = None,
-    tol_gap: float = 1e-6, callback: Callable[[str], None] | None = None,
-) -> Comparison:  # fmt: skip
-    """Train by several methods, and hold every endpoint against the proved optimum.
-
-    Parameters
-    ----------
-    problem : MeasureProblem
-        As for :func:`measurelp.train`.
-    methods : sequence of str, or dict of name to TrainingSettings
-        Of "gd", "sgd", "momentum", "label_noise", "adam", "adamw", "lbfgs", "conic", with rates
-        that fit the data's size but are not tuned; or settings of one's own, whose width and
-        seeds are replaced.
-    widths, seeds : sequence of int
-    steps : int
-        For methods given by name.
-    solution : Solution, optional
-        Of the same problem; solved here if left out.
-    tol_gap : float
-        For solving, and for an endpoint to be proved optimal.
-    callback : callable, optional
-        Given a line before each training.
-
-    Returns
-    -------
-    Comparison
-        Gaps are to the solution's proved lower bound; if it was not closed they are too large,
-        never too small.  Ctrl-C returns what is there.
-
-    Raises
-    ------
-    InvalidProblem
-        For unknown methods, widths below 1, problems of another form or a foreign solution.
-    MissingDependency
-        Without torch.
-    """
-    chosen = _chosen(problem, methods, steps)
-    for word, several in (("widths", widths), ("seeds", seeds)):
-        if not isinstance(several, Sequence):
-            raise InvalidProblem(f"{word}: expected a sequence of integers, found {several!r}.")
-    plans = {
-        (name, width): replace(settings, width=width, seeds=tuple(seeds))
-        for name, settings in chosen.items() for width in widths
-    }  # fmt: skip
-    if not plans:
-        raise InvalidProblem("methods, widths: expected at least one of each.")
-    if solution is None:
-        first = next(iter(plans.values()))
-        train(problem, replace(first, steps=0))  # refuse what cannot be trained before solving
-        solution = solve(problem, tol_gap=tol_gap)
-    elif not _same(solution.problem, problem):
-        raise InvalidProblem("solution: it is that of another problem.")
-    ends: list[Endpoint] = []
-    runs: dict[tuple[str, int], TrainingRun] = {}
-    termination = Termination.ROUND_LIMIT
-    try:
-        for (name, width), settings in plans.items():
-            if callback is not None:
-                callback(f"{name}, width {width}, {len(settings.seeds)} seeds")
-            run = train(problem, settings)
-            found = [
-                _endpoint(name, run, i, problem, solution, tol_gap)
-                for i in range(len(settings.seeds))
-            ]
-            runs[name, width] = run
-            ends += found
-            if run.termination is Termination.INTERRUPTED:
-                termination = Termination.INTERRUPTED
-                break
-    except KeyboardInterrupt:
-        termination = Termination.INTERRUPTED
-    return Comparison(solution, tuple(ends), runs, termination)
-
-
-def _chosen(
-    problem: MeasureProblem, methods: Sequence[str] | Mapping[str, TrainingSettings], steps: int
-) -> dict[str, TrainingSettings]:
-    if isinstance(methods, Mapping):
-        for name, settings in methods.items():
-            if not isinstance(settings, TrainingSettings):
-                raise InvalidProblem(
-                    f"methods[{name!r}]: expected TrainingSettings, found {settings!r}."
-                )
-        return dict(methods)
-    known = method_settings(problem, steps=steps)
-    names = [methods] if isinstance(methods, str) else list(methods)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise InvalidProblem(f"methods: expected some of {', '.join(known)}, found {unknown[0]!r}.")
-    return {name: known[name] for name in names}
-
-
-def _same(a: MeasureProblem, b: MeasureProblem) -> bool:
-    same = all(
-        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("X", "y", "sample_weight")
-    )
-    return same and repr(a) == repr(b) and a.lam == b.lam
-
-
-def _endpoint(
-    name: str, run: TrainingRun, i: int, problem: MeasureProblem, solution: Solution, tol_gap: float
-) -> Endpoint:
-    settings = run.settings
-    begin = (name, settings.width, settings.seeds[i], run.step)
-    if run.diverged_at[i] >= 0:
-        return Endpoint(*begin, float("nan"), float("nan"), "DIVERGED", None, None)
-    certificate = certify(problem, run.networks()[i], dual=solution.dual, tol_gap=tol_gap)
-    return Endpoint(
-        *begin, certificate.primal_value, certificate.relative_gap, certificate.verdict.name,
-        certificate.improvement, int(run.record.neurons[-1, i]),
-    )  # fmt: skip
 
 
 def _known(value: float) -> float | None:

@@ -61,9 +61,10 @@ def _run(document: dict[str, Any], arrays: dict[str, Any]) -> TrainingRun:
     shapes = [
         hidden.shape[:2] == (runs, settings.width) == output.shape, hidden.ndim == 3,
         arrays["diverged_at"].shape == (runs,), record.step.ndim == 1, len(record) > 0,
+        record.seconds.shape == record.step.shape,
         *(
             getattr(record, f.name).shape == (len(record), runs)
-            for f in fields(record) if f.name != "step"
+            for f in fields(record) if f.name not in ("step", "seconds")
         ),
     ]  # fmt: skip
     if not all(shapes) or not (np.isfinite(hidden).all() and np.isfinite(output).all()):

@@ -24,6 +24,9 @@ class TrainingRecord:
     Attributes
     ----------
     step : (records,) array
+    seconds : (records,) array
+        Wall-clock seconds spent in steps until then, of all seeds together and without the time
+        that recording takes; a run that is resumed counts on.
     objective : array
         :math:`L + \lambda\sum_k|v_k||w_k|`: the problem's objective at the network's measure, whatever
         penalty is trained; never below the optimum.
@@ -43,6 +46,7 @@ class TrainingRecord:
     """
 
     step: NDArray[np.int64]
+    seconds: NDArray[np.float64]
     objective: Matrix
     loss: Matrix
     path_norm: Matrix
@@ -63,15 +67,18 @@ class TrainingRecord:
 
 
 def record_of(
-    problem: MeasureProblem, step: int, hidden: Matrix, output: Matrix, healthy: NDArray[np.bool_]
-) -> TrainingRecord:
+    problem: MeasureProblem, step: int, seconds: float, hidden: Matrix, output: Matrix,
+    healthy: NDArray[np.bool_],
+) -> TrainingRecord:  # fmt: skip
     """One entry, of weights (seeds, k, d') and (seeds, k); NaN where not healthy or not finite."""
     rows = np.full((len(output), 8), np.nan)
     for i in np.flatnonzero(healthy):
         if np.isfinite(hidden[i]).all() and np.isfinite(output[i]).all():
             with np.errstate(over="ignore", invalid="ignore"):
                 rows[i] = _row(problem, hidden[i], output[i])
-    return TrainingRecord(np.array([step], dtype=np.int64), *rows.T[:, None, :])
+    return TrainingRecord(
+        np.array([step], dtype=np.int64), np.array([seconds]), *rows.T[:, None, :]
+    )
 
 
 def _row(problem: MeasureProblem, hidden: Matrix, output: Matrix) -> list[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -119,7 +120,8 @@ def train(
         Where all seeds begin, instead of what the settings draw.
     resume : TrainingRun, optional
         Go on from there: of the same problem and of settings that differ in ``steps`` only.  What
-        comes out is what one run would have given, if the first part ended at a record.
+        comes out is what one run would have given, if the first part ended at a record; seconds
+        are those that were spent.
     monitor : callable, optional
         Called with the run after each record (save it there); a true answer ends it.
     device : str
@@ -151,7 +153,7 @@ def train(
         healthy = np.ones(len(output), dtype=bool)
         run = TrainingRun(
             settings, problem_fingerprint(problem), problem.bias, 0, hidden, output, {},
-            record_of(problem, 0, hidden, output, healthy),
+            record_of(problem, 0, 0.0, hidden, output, healthy),
             np.full(len(output), -1, dtype=np.int64), Termination.ROUND_LIMIT,
         )  # fmt: skip
     else:
@@ -170,9 +172,10 @@ def train(
             next_record = run.step - run.step % settings.record_every + settings.record_every
             steps = range(run.step, min(next_record, settings.steps))
             begin = Weights(run.hidden, run.output, run.memory)
-            run = _recorded(
-                problem, run, advance(problem, settings, begin, steps, device), steps, largest
-            )
+            clock = time.perf_counter()
+            after = advance(problem, settings, begin, steps, device)
+            seconds = float(run.record.seconds[-1]) + time.perf_counter() - clock
+            run = _recorded(problem, run, after, steps, seconds, largest)
             if monitor is not None and monitor(run) and run.step < settings.steps:
                 return replace(run, termination=Termination.INTERRUPTED)
     except KeyboardInterrupt:
@@ -183,16 +186,16 @@ def train(
 
 def _recorded(
     problem: MeasureProblem, run: TrainingRun, after: tuple[Matrix, Matrix, dict[str, NDArray[np.generic]]],
-    steps: range, largest: Matrix,
+    steps: range, seconds: float, largest: Matrix,
 ) -> TrainingRun:  # fmt: skip
     hidden, output, memory = after
     was_healthy = run.diverged_at < 0
-    entry = record_of(problem, steps.stop, hidden, output, was_healthy)
+    entry = record_of(problem, steps.stop, seconds, hidden, output, was_healthy)
     healthy = was_healthy & (entry.objective[0] <= largest)  # false for NaN
     if not healthy.all():
         hidden, output = np.array(hidden), np.array(output)
         hidden[~healthy], output[~healthy] = run.hidden[~healthy], run.output[~healthy]
-        entry = record_of(problem, steps.stop, hidden, output, healthy)
+        entry = record_of(problem, steps.stop, seconds, hidden, output, healthy)
     return replace(
         run, step=steps.stop, hidden=hidden, output=output, memory=memory,
         record=run.record.extended(entry),

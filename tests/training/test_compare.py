@@ -103,8 +103,8 @@ def test_mistakes_and_interruptions():
     with pytest.raises(InvalidProblem, match="another problem"):
         compare(problem.with_lam(0.3), ["gd"], [3], [0], solution=solution)
 
-    def interrupt(line):
-        if line.startswith("adam"):
+    def interrupt(progress):
+        if progress.task.startswith("adam"):
             raise KeyboardInterrupt
 
     done = compare(
@@ -137,6 +137,19 @@ def test_the_command(tmp_path):
     assert facts["optimum"]["verdict"] == "OPTIMAL" and len(facts["runs"]) == 4
     assert len(out.read_text().splitlines()) == 5
     assert CliRunner().invoke(app, [*words, "--csv", str(out)]).exit_code == 2
+    drawn, kept = tmp_path / "drawn", tmp_path / "kept"
+    done = CliRunner().invoke(
+        app, [*words, "--json", "--pictures", str(drawn), "--resume", str(kept)]
+    )
+    again = json.loads(done.stdout)
+    assert again["runs"] == facts["runs"] and again["resume"] == str(kept)
+    assert sorted(file.name for file in drawn.iterdir()) == [
+        "final-gaps.png", "gaps-seconds.png", "gaps-steps.png", "neurons.png", "success.png",
+    ]  # fmt: skip
+    assert all(file.read_bytes().startswith(b"\x89PNG") for file in drawn.iterdir())
+    assert CliRunner().invoke(app, [*words, "--pictures", str(drawn)]).exit_code == 2
+    other = CliRunner().invoke(app, [*words, "--tol", "1e-5", "--resume", str(kept)])
+    assert other.exit_code == 2 and "tol_gap" in other.stderr
     shown = CliRunner().invoke(app, words)
     assert shown.exit_code == 0 and "adam" in shown.stdout and "refuted" in shown.stdout
     for wrong in (["--widths", "a"], ["--methods", "x"], ["--widths", "0"], ["--tol", "-1"]):

@@ -210,6 +210,8 @@ def test_a_run_that_was_cut_off_goes_on_as_if_it_had_not_been(options, tmp_path)
     np.testing.assert_array_equal(rest.output, whole.output)
     np.testing.assert_array_equal(rest.record.objective, whole.record.objective)
     np.testing.assert_array_equal(rest.record.step, [0, 5, 10, 15, 20])
+    np.testing.assert_array_equal(rest.record.seconds[:3], first.record.seconds)
+    assert rest.record.seconds[0] == 0.0 and np.all(np.diff(rest.record.seconds) > 0.0)
 
 
 def test_resuming_is_refused_for_anything_else(tmp_path):
