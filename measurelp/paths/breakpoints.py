@@ -274,7 +274,7 @@ class _Search:
             was, now = old.branch.sides[k], branch.sides[j]
             for line in np.flatnonzero((was == 0) & (now != 0)):
                 origin = self.came_from.pop((name, int(line)), None)
-                crosses = None if origin is None else origin != now[line]
+                crosses = None if origin is None else bool(origin != now[line])
                 event(EventKind.LEAVES_WALL, name, sign, weights[1][j], int(line), int(now[line]),
                       crosses)  # fmt: skip
             for line in np.flatnonzero((was != 0) & (now == 0)):

@@ -54,6 +54,15 @@ def test_breakpoints(run, run_json, asked, table_file, tmp_path):
     assert result.exit_code == 0 and "ENTERS" in result.stdout
 
 
+def test_a_neuron_that_crosses_a_wall(run_json, tmp_path):
+    """Five points whose path has one: whether it crosses is true or false in JSON."""
+    file = tmp_path / "t.csv"
+    file.write_text("a,b,y\n1,0.4,1\n-0.6,1.1,-0.7\n-1.2,-0.5,0.4\n0.7,-1.3,0.9\n0.1,0.2,-1.2\n")
+    code, facts = run_json("path", file, "--target", "y", "--breakpoints")
+    assert code == 0
+    assert True in [row["crosses"] for row in facts["breakpoints"]]
+
+
 def test_a_limit_is_code_4(run_json, asked):
     code, facts = run_json(*asked, "--n-lams", 4000, "--time-limit", 0.5)
     assert code == 4 and facts["termination"] == "TIME_LIMIT"
