@@ -7,7 +7,8 @@ holds the convex rows and M the concave ones.  A node is a set S of unit vectors
 * a row of P of fixed sign is linear; a free one lies below s t + k for any s in [0, 1] and
   k = max(-s lo, (1 - s) hi) (the secant has s = hi / (hi - lo));
 * a row of M is below -theta t for any theta in [0, 1], 0 or 1 where its sign is fixed;
-* rows that branching fixed are walls: rho <+-a_l, w> >= 0 may be added, rho >= 0.
+* rows of fixed sign are walls: rho <+-a_l, w> >= 0 may be added, rho >= 0.  Used are those that
+  branching fixed and, where no chord is left, those that the maximiser of the bound violates.
 
 So F(w) <= const + <y, w> <= const + |y| with const = sum k and any y = g - sum theta a + sum
 rho (+-a).  The best y is a point of least norm (coordinate sweeps, then ``min_norm_point``).
@@ -177,6 +178,7 @@ def sweep(
         ints[MAX_DEPTH] = max(ints[MAX_DEPTH], depth[f])
 
         finished = False
+        has_new_wall = False
         n_chords = 0
         length = 0.0
         for turn in range(_TURNS):
@@ -285,6 +287,16 @@ def sweep(
                 if value > floats[BEST]:
                     floats[BEST] = value
                 threshold = max(level, floats[BEST] * (1.0 + tolerance))
+            if n_chords == 0 and proved > threshold:
+                known = _violated_row(rows, state[f], wall[f], e, sizes)
+                if known >= 0:
+                    # A sign that tightening fixed becomes a wall; the node is bounded again.
+                    depth[f] += 1
+                    wall[f, known] = depth[f]
+                    rho[f, known] = 0.0
+                    shares[(depth[f] - 1) % _SHARES] = 0.0
+                    has_new_wall = True
+                    break
             done = threshold
             if n_chords == 0:
                 # Concave: the inner solver has converged, up to its own tolerance.
@@ -370,6 +382,9 @@ def sweep(
         if finished:
             release(frontier, f)
             continue
+        if has_new_wall:
+            put(frontier, f, bound[f], on_pile)
+            continue
         n_free = 0
         for row in range(n):
             n_free += convex[row] == 1 and state[f, row] == 0
@@ -438,6 +453,23 @@ def _assemble(base, rows, rays, state, curved, n_q, walls, n_rays, theta, rho, y
             factor *= state[walls[k]]
             for c in range(r):
                 y[c] += factor * rays[walls[k], c]
+
+
+@inner()
+def _violated_row(rows, state, wall, e, sizes):
+    """The row of fixed sign that is no wall and of which e is farthest on the wrong side."""
+    worst = -1e-10
+    found = -1
+    for row in range(rows.shape[0]):
+        if state[row] != 0 and wall[row] == 0:
+            t = 0.0
+            for c in range(rows.shape[1]):
+                t += rows[row, c] * e[c]
+            t *= state[row]
+            if t < worst * sizes[row]:
+                worst = t / sizes[row]
+                found = row
+    return found
 
 
 @inner()

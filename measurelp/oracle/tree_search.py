@@ -39,6 +39,7 @@ _GROWTH = 4
 _WORTH_SHARING = 2_000_000  # work of a turn from which on workers are asked to help
 _HEAD_START = 40_000_000  # work that the first forest has before another one begins
 _SHARE = 0.2  # and what another one then has for each further unit of the first one's
+_STUCK = 1e-7  # relative excess from which on a closed forest is not taken for done
 _BETWEEN_REPORTS = 0.2  # seconds
 _ROOM = 256e6  # bytes of open trees from which on no further one is opened
 
@@ -183,6 +184,10 @@ class _Forest:
         """Whether anything is left to do."""
         return bool(self.untouched or self.opened)
 
+    def is_done(self, best: float) -> bool:
+        """Whether all is bounded about as far as was asked; a leaf whose bound is stuck may prevent it."""
+        return not self.is_open and self.closed <= self.goal.threshold(best) * (1.0 + _STUCK)
+
     @property
     def upper(self) -> float:
         """The bound of everything."""
@@ -237,15 +242,25 @@ class _Search:
         self.points, self.sizes = np.zeros((0, dual.space.rank)), np.zeros(0)
 
     def run(self, forests: list[_Forest]) -> None:
-        """Turn after turn, until nothing is open in one of the forests or the budget is used up."""
+        """Turn after turn, until one of the forests is done, nothing is open, or the budget is used up."""
         bounds = self.dual.slice_bounds
         for forest in forests:
             forest.plant(bounds, self.best)
-        first = forests[0]
-        while all(one.is_open for one in forests) and self.termination is Termination.CONVERGED:
-            late = [one for one in forests[1:] if one.spent < _SHARE * (first.spent - _HEAD_START)]
-            self._turn(late[0] if late else first)
+        while self.termination is Termination.CONVERGED:
+            if any(one.is_done(self.best) for one in forests):
+                return
+            waiting = [one for one in forests if one.is_open]
+            if not waiting:
+                return
+            self._turn(self._next(waiting))
             self._report(forests)
+
+    @staticmethod
+    def _next(waiting: list[_Forest]) -> _Forest:
+        """The first forest, or one that has not had its share of what that one did."""
+        first = waiting[0]
+        late = [one for one in waiting[1:] if one.spent < _SHARE * (first.spent - _HEAD_START)]
+        return late[0] if late else first
 
     def _report(self, forests: list[_Forest]) -> None:
         """Say how far it is, now and then."""

@@ -321,3 +321,18 @@ def test_it_is_an_oracle_and_solves():
     problem = mlp.MeasureProblem(X, y, lam=0.1 * mlp.lam_max(free, oracle=oracle), bias="none")
     solution = mlp.solve(problem, oracle=oracle, tol_gap=1e-7)
     assert solution.certificate.verdict.name == "OPTIMAL"
+
+
+@pytest.mark.parametrize("seed", [16, 54, 87])
+def test_signs_that_tightening_fixed_bound_the_leaves(seed):
+    """On grids, a leaf's linear function may exceed the level outside the signs that it implies."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.integers(0, 3, (24, 4)) / 2.0, rng.standard_normal(24)
+    problem = mlp.MeasureProblem(X, y, lam=1.0, skip="constant")
+    problem = problem.with_lam(0.03 * mlp.lam_max(problem))
+    solution = mlp.solve(problem, oracle="cones")
+    assert solution.certificate.is_optimal
+    dual = DualFunction(problem, row_space(problem), solution.dual)
+    report = SignOracle().maximise(dual, level=problem.lam * (1.0 + 1e-9), tolerance=1e-9)
+    assert report.termination is Termination.CONVERGED
+    assert report.upper <= problem.lam * (1.0 + 1e-7)
