@@ -50,6 +50,12 @@ class Claim:
     why: str = ""
 
 
+def read_record(output: Path) -> Facts:
+    """A record as :meth:`Study.main` writes it."""
+    record: Facts = json.loads(output.read_text())
+    return record
+
+
 @dataclass(frozen=True)
 class Study:
     """One source reproduced: how it is measured, and how the record becomes a page."""
@@ -64,6 +70,7 @@ class Study:
     claims: Callable[[Facts], list[Claim]]
     draw: Callable[[Facts, Any], None]
     figure_words: str
+    read: Callable[[Path], Facts] = read_record
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """Measure at a size, write the record and the page."""
@@ -92,7 +99,7 @@ class Study:
 
     def write_page(self, output: Path, docs: Path) -> None:
         """The page and its picture from the record; its lines go beside the record, for the index."""
-        record = json.loads(output.read_text())
+        record = self.read(output)
         claims = self.claims(record["found"])
         self._write_figure(record["found"], docs / "figures" / f"{self.name}.png")
         page = [
@@ -167,9 +174,10 @@ def made_by(record: Facts) -> str:
         f"{name} {m[name]}" for name in ("numpy", "numba", "clarabel", "torch") if m.get(name)
     )
     busy = "" if m.get("load_average") is None else f", load {m['load_average']}"
+    took = record.get("processor_seconds")
+    spent = "" if took is None else f", {took / 60.0:.1f} of a processor"
     return (
-        f"`{record['command']}` ({record['size']} size): {record['seconds'] / 60.0:.1f} min, {record['processor_seconds'] / 60.0:.1f} "
-        f"of a processor; {m['date']}, {m['processor']}, {m['cores']} cores{busy}, Python {m['python']}, {versions}."
+        f"`{record['command']}` ({record['size']} size): {record['seconds'] / 60.0:.1f} min{spent}; {m['date']}, {m['processor']}, {m['cores']} cores{busy}, Python {m['python']}, {versions}."
     )  # fmt: skip
 
 

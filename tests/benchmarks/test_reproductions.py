@@ -81,3 +81,40 @@ def test_path_norm(tmp_path):
     assert all(0 < r["kept"] <= r["bound"] for r in found["layers"])
     assert lines["balance under weight decay"].agrees
     assert found["balance"][1]["imbalance"][-1] == pytest.approx(found["balance"][1]["imbalance"][0], rel=0.01)  # fmt: skip
+
+
+def test_representations(tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    found, lines = run(study("representations"), tmp_path)
+    for r in found["curves"]:
+        assert r["verdict"] == "OPTIMAL"
+        assert min(r["values"]) >= r["floor"] * (1.0 - 1e-9)
+        assert r["starts_by"] is None or r["starts_by"] <= r["bound"]
+    (wide,) = [r for r in found["curves"] if "needed" in r]
+    assert wide["starts_by"] == wide["needed"] == 4
+    for about in (
+        "one-hot labels on orthonormal inputs", "its cost and neurons", "almost optimal with N neurons",
+        "forces at the end of training", "a local minimum that covariances do not have",
+    ):  # fmt: skip
+        assert lines[about].agrees, lines[about]
+
+
+def test_deep_variation(tmp_path):
+    pytest.importorskip("torch")
+    script = study("deep_variation")
+    output = tmp_path / "deep.json"
+    script.main(["--small", "--output", str(output), "--docs", str(tmp_path)])
+    found = script.STUDY.read(output)["found"]
+    assert set(found) == set(script.PARTS)
+    page = (tmp_path / "reproductions" / "deep_variation.md").read_text()
+    for claim in script.STUDY.claims(found):
+        assert (
+            f"| {claim.about} | {claim.standing} |" in page.split("## Paper says / we measure")[1]
+        )
+    for r in found["density"]["rows"] + found["rank"]["rows"]:
+        curve = r["curve_epoch_objective_mse_density"]
+        assert curve[-1][1] < curve[0][1] and 0.0 <= r["density"] <= 1.0
+    assert all(r["between_rank"] <= script.WIDTH for r in found["rank"]["rows"] if r["form"] == "factored")  # fmt: skip
+    (shallow,) = found["shallow"]["rows"]
+    assert shallow["trained"] > shallow["floor"] > 0.0 and shallow["atoms"] <= 81
