@@ -121,6 +121,15 @@ def ascend_all(rows, n_plus, points, signs, steps):
             points[k, c] = w[c]
 
 
+@inner()
+def value_of_rows(rows, n_plus, w):
+    """Eta at one point from rows as ``ascend_all`` has them."""
+    r = rows.shape[0]
+    plus, minus = np.empty(r), np.empty(r)
+    _sums(rows, n_plus, w, plus, minus)
+    return _inner(plus, w) - _inner(minus, w)
+
+
 @entry()
 def climb_outputs(rows, alpha, points, steps):
     """Climb |F|, F(w) = sum_i alpha_i <row_i, w>_+ in R^c, from points (in place), by turns.

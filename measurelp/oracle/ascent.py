@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.oracle._ascent_kernels import ascend_all, climb_outputs
+from measurelp.oracle._nearby_kernels import climb_nearby
 from measurelp.oracle._ray_ascent_kernels import ascend_to_rays
 from measurelp.oracle.dual_function import DualFunction, Slice
 
@@ -46,6 +47,33 @@ def climbed(
     return np.vstack([
         _climbed_with_bias(dual, point, sign) for point, sign in zip(points, signs, strict=True)
     ])  # fmt: skip
+
+
+def climbed_nearby(
+    dual: DualFunction,
+    centres: NDArray[np.float64],
+    radii: NDArray[np.float64],
+    rng: np.random.Generator,
+    *,
+    starts: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends of ascents of |eta| from close to unit vectors (k, r), and eta there.
+
+    For each radius, falling, so many starts about as far from each centre.  Only rows that cut a
+    cap of twice the radius are looked at one by one, so narrow caps cost little where rows are many;
+    ends outside their cap are left out.  For one output, the Euclidean ball and no free bias.
+    """
+    r = centres.shape[1]
+    moves = rng.standard_normal((len(centres), len(radii), starts, r)) / np.sqrt(r)
+    points, values = np.empty(moves.shape), np.empty(moves.shape[:3])
+    part = dual.slice(0)
+    rows, n_plus = _scaled(part.rows, part.alpha)
+    climb_nearby(
+        rows, n_plus, np.linalg.norm(rows, axis=0), np.ascontiguousarray(centres),
+        np.where(dual.values(centres) < 0.0, -1.0, 1.0), radii, moves, _STEPS, points, values,
+    )  # fmt: skip
+    inside = np.isfinite(values)
+    return points[inside], values[inside]
 
 
 def _ascend(

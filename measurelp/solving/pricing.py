@@ -6,13 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from measurelp.oracle import DualFunction
-from measurelp.oracle.ascent import climbed
+from measurelp.oracle.ascent import climbed, climbed_nearby
 from measurelp.oracle.base import distinct_peaks
 
 _RANDOM_STARTS = 40
 _THOROUGH = 10
 _MOST_CLIMBS, _LEAST_CLIMBS, _CLIMBED_ROWS = 40, 4, 40_000
 _NEAR = 0.98
+_RADII = np.array([0.1, 0.03, 0.01, 0.003])
+_NEARBY_STARTS, _MOST_NEARBY = 4, 60
 
 
 def priced_peaks(
@@ -48,9 +50,22 @@ def priced_peaks(
         lowest = _spread(points, np.argsort(eta, kind="stable"), climbs)
         signs = np.repeat([1.0, -1.0], [len(highest), len(lowest)])
         found = climbed(dual, points[np.concatenate([highest, lowest])], signs)
+    nearby = _found_nearby(dual, known, level, rng)
+    found = np.vstack([found, nearby])
     values = dual.values(found)
     peaks, values = distinct_peaks(found, values, dual.sizes(values), level)
     return peaks[:n_most], values[:n_most]
+
+
+def _found_nearby(
+    dual: DualFunction, known: NDArray[np.float64], level: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Distinct peaks above the level that ascent from close to known ones ends in."""
+    usable = dual.alpha.ndim == 1 and dual.space.ball.fan is None and not dual.space.has_free_bias
+    if not usable or not len(known) or len(dual.merged[1]) == 0:
+        return known[:0]
+    points, values = climbed_nearby(dual, known, _RADII, rng, starts=_NEARBY_STARTS)
+    return distinct_peaks(points, values, np.abs(values), level, most=_MOST_NEARBY)[0]
 
 
 def _spread(points: NDArray[np.float64], order: NDArray[np.intp], count: int) -> NDArray[np.intp]:
