@@ -12,7 +12,7 @@ from measurelp.masters._sliding_state import COUNT
 from measurelp.masters._wall_kernels import length_of
 
 _REORDERED = {"reassoc", "contract", "nsz"}  # sums in any order; nan and inf keep their meaning
-_BLOCK = 512  # rows
+_BLOCK = 1024  # rows
 
 
 @inner()

@@ -17,7 +17,7 @@ from measurelp.masters._wall_kernels import length_of
 
 _REORDERED = {"reassoc", "contract", "nsz"}  # sums in any order; nan and inf keep their meaning
 _SNAP = 1e-13
-_BLOCK = 512  # rows
+_BLOCK = 1024  # rows
 
 
 @entry(fastmath=_REORDERED)
@@ -149,7 +149,7 @@ def find_changes(data, state, work):
     r, n = data.rows.shape
     count = state.counts[COUNT]
     x, change = np.empty((r, _BLOCK)), np.empty(_BLOCK)
-    size, rate = np.empty(_BLOCK), np.empty(_BLOCK)
+    size, rate, v = np.empty(_BLOCK), np.empty(_BLOCK), np.empty(_BLOCK)
     for low in range(0, n, _BLOCK):
         width = min(_BLOCK, n - low)
         for c in range(r):
@@ -169,7 +169,9 @@ def find_changes(data, state, work):
                     change[row] = 0.0
             sign = state.signs[k]
             for i in range(width):
-                rate[i] += sign * (change[i] if work.inner[k, low + i] > 0.0 else 0.0)
+                v[i] = work.inner[k, low + i]
+            for i in range(width):
+                rate[i] += sign * (change[i] if v[i] > 0.0 else 0.0)
             for i in range(width):
                 work.change[k, low + i] = change[i]
         for i in range(width):

@@ -13,8 +13,11 @@ _RANDOM_STARTS = 40
 _THOROUGH = 10
 _MOST_CLIMBS, _LEAST_CLIMBS, _CLIMBED_ROWS = 40, 4, 40_000
 _NEAR = 0.98
-_RADII = np.array([0.1, 0.03, 0.01, 0.003])
-_NEARBY_STARTS, _MOST_NEARBY = 4, 60
+# From so many rows on, ascent from close to known weights finds more for less; few climbs over all
+# rows are enough beside it.  Over very many rows even wide caps are dear.
+_NEARBY_FROM, _BESIDE_NEARBY, _MANY_ROWS = 1000, 8, 20_000
+_RADII = np.array([0.2, 0.05, 0.015, 0.004])
+_NEARBY_STARTS, _MORE_NEARBY_STARTS, _MOST_NEARBY = 2, 8, 60
 
 
 def priced_peaks(
@@ -29,19 +32,26 @@ def priced_peaks(
     """Local maxima of |eta| above ``level``, highest first, in row-space coordinates.
 
     Climbs, for each sign of eta, from the most promising among the given coordinates
-    (k, r), the same perturbed a little and much, and random directions; ``thoroughly`` takes
-    many more of each.
+    (k, r), the same perturbed a little and much, and random directions.  Where rows are many, what
+    is missing late lies within a few tenths to a few thousandths of what is known, so ascents also
+    start at such distances.  ``thoroughly`` takes many more of each.
     """
+    n, r = len(dual.space.distinct), dual.space.rank
     more = _THOROUGH if thoroughly else 1
-    r = dual.space.rank
     known = starts / np.linalg.norm(starts, axis=1)[:, None]
+    looks_nearby = (
+        n >= _NEARBY_FROM and dual.alpha.ndim == 1 and dual.space.ball.fan is None
+        and not dual.space.has_free_bias
+    )  # fmt: skip
     shaken = [
         known + rng.standard_normal(known.shape) * size / np.sqrt(r) for size in (0.1, 0.4) * more
     ]
     points = np.vstack([known, *shaken, _random_directions(dual, more * _RANDOM_STARTS, rng)])
     points = points / dual.space.norms(points)[:, None]
     eta = dual.values(points)
-    climbs = more * min(_MOST_CLIMBS, max(_LEAST_CLIMBS, _CLIMBED_ROWS // len(dual.space.distinct)))
+    climbs = more * min(_MOST_CLIMBS, max(_LEAST_CLIMBS, _CLIMBED_ROWS // n))
+    if looks_nearby and not thoroughly:
+        climbs = min(climbs, _BESIDE_NEARBY)
     if eta.ndim == 2:
         highest = _spread(points, np.argsort(-dual.sizes(eta), kind="stable"), climbs)
         found = climbed(dual, points[highest])
@@ -50,22 +60,15 @@ def priced_peaks(
         lowest = _spread(points, np.argsort(eta, kind="stable"), climbs)
         signs = np.repeat([1.0, -1.0], [len(highest), len(lowest)])
         found = climbed(dual, points[np.concatenate([highest, lowest])], signs)
-    nearby = _found_nearby(dual, known, level, rng)
-    found = np.vstack([found, nearby])
+    if looks_nearby:
+        count = _MORE_NEARBY_STARTS if thoroughly else _NEARBY_STARTS
+        radii = _RADII[int(n >= _MANY_ROWS) :]
+        near, values = climbed_nearby(dual, known, radii, rng, starts=count)
+        near, _ = distinct_peaks(near, values, np.abs(values), level, most=_MOST_NEARBY)
+        found = np.vstack([found, near])
     values = dual.values(found)
     peaks, values = distinct_peaks(found, values, dual.sizes(values), level)
     return peaks[:n_most], values[:n_most]
-
-
-def _found_nearby(
-    dual: DualFunction, known: NDArray[np.float64], level: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Distinct peaks above the level that ascent from close to known ones ends in."""
-    usable = dual.alpha.ndim == 1 and dual.space.ball.fan is None and not dual.space.has_free_bias
-    if not usable or not len(known) or len(dual.merged[1]) == 0:
-        return known[:0]
-    points, values = climbed_nearby(dual, known, _RADII, rng, starts=_NEARBY_STARTS)
-    return distinct_peaks(points, values, np.abs(values), level, most=_MOST_NEARBY)[0]
 
 
 def _spread(points: NDArray[np.float64], order: NDArray[np.intp], count: int) -> NDArray[np.intp]:
