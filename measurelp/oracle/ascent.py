@@ -64,6 +64,8 @@ def climbed_nearby(
     ends outside their cap are left out.  For one output, the Euclidean ball and no free bias.
     """
     r = centres.shape[1]
+    if len(dual.merged[1]) == 0:
+        return centres[:0], np.zeros(0)
     moves = rng.standard_normal((len(centres), len(radii), starts, r)) / np.sqrt(r)
     points, values = np.empty(moves.shape), np.empty(moves.shape[:3])
     part = dual.slice(0)
