@@ -28,8 +28,8 @@ class SlidingMaster:
     """Keeps merged neurons instead of cells.
 
     Directions that were added enter with masses from a small nonnegative lasso, which throws
-    out useless ones, and all neurons slide: loosely while directions keep coming, to rounding
-    when none came.
+    out useless ones, and all neurons slide: loosely while directions keep coming (over very many rows
+    also from where they begin), to rounding when none came.
 
     Near interpolation kinks change sides within a step and neurons may not become stationary:
     ``failures`` counts the calls after which they were not.
@@ -41,6 +41,7 @@ class SlidingMaster:
     candidates: list[tuple[Vector, float]] = field(default_factory=list)
     loose: float = _FIRST_LOOSE
     failures: float = 0.0
+    begins: bool = False
 
     name = "sliding"
     most_new = 15
@@ -62,7 +63,8 @@ class SlidingMaster:
     def begin(self, neurons: Neurons) -> None:
         """Start from neurons that are known: what comes in near a solution matters at once."""
         self.neurons = neurons
-        if len(neurons) and len(self.training.y) < _MANY_ROWS:
+        self.begins = len(self.training.y) >= _MANY_ROWS
+        if len(neurons) and not self.begins:
             self.loose = _WARM_LOOSE
 
     def add(self, point: Vector, sign: float) -> bool:
@@ -73,7 +75,8 @@ class SlidingMaster:
     def solve(self, target: Vector, lam: float, time_limit: float | None) -> Solved | None:
         """Slide, for ``time_limit`` seconds at most."""
         tolerance, max_steps = _TIGHT, _TIGHT_STEPS * self.training.rows.shape[1]
-        if self.candidates:
+        begins, self.begins = self.begins, False
+        if self.candidates or begins:
             self._insert(target, lam)
             tolerance, max_steps = self.loose, _LOOSE_STEPS * self.training.rows.shape[1]
         slid = self._slider.slide(

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from measurelp.problem import MeasureProblem, RowSpace
 
 ROUNDOFF = 2.0**-53
+_AT_ONCE = 2**17  # products of rows and points: what stays in the cache of a core
 
 
 def row_sizes(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -185,7 +186,11 @@ class DualFunction:
     def values(self, coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
         """Eta at row-space coordinates (k, r): (k,) or (k, c)."""
         rows, alpha = self.merged
-        values = np.maximum(coordinates @ rows.T, 0.0) @ alpha
+        values = np.zeros((len(coordinates), *alpha.shape[1:]))
+        width = max(1, _AT_ONCE // max(1, len(coordinates)))
+        for low in range(0, len(rows), width):
+            products = coordinates @ rows[low : low + width].T
+            values += np.maximum(products, 0.0, out=products) @ alpha[low : low + width]
         return np.asarray(values if self.linear is None else values + coordinates @ self.linear)
 
     def value_at_weights(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
