@@ -55,6 +55,9 @@ _LEAST_PENALTY = 1e-5
 _IDLE_ROUNDS = 15
 # From so many rows on, a tenth of them is solved first, to this gap.
 _MANY_ROWS, _COARSE_GAP = 20_000, 1e-3
+# What eta may exceed lam by where ascent looks no further, of the gap asked for: half of it suffices
+# where sliding makes restricted problems exact.
+_PRICED, _PRICED_EXACT = 0.05, 0.5
 # Sliding is given up after so many rounds without headway, or calls that did not converge.
 _PATIENCE, _MOST_FAILURES = 8, 2
 
@@ -161,7 +164,9 @@ class CellGeneration(Columns):
             return bool(self.n_cells) or self._price(found.dual, nowhere, level=0.0) > 0
         if self._gives_up_sliding(found.point, run):
             return True
-        level = self.problem.lam * (1.0 + max(1e-10, 0.05 * run.limits.tol_gap))
+        exact = isinstance(self.master, SlidingMaster) and self.training.loss.is_quadratic
+        priced = _PRICED_EXACT if exact else _PRICED
+        level = self.problem.lam * (1.0 + max(1e-10, priced * run.limits.tol_gap))
         weights = found.point.weights
         if self._price(found.dual, weights, level=level) or not found.is_settled:
             return True

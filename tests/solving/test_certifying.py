@@ -5,7 +5,6 @@ import functools
 import numpy as np
 import pytest
 from certificate.test_never_wrong import assert_improves, plain, unit
-from masters.training import data, trained
 from oracles import brute
 from oracles.families import SETTINGS, TAME
 
@@ -14,6 +13,8 @@ from measurelp import certificate as proofs
 from measurelp.certificate import candidate_measure
 from measurelp.errors import InvalidProblem
 from measurelp.oracle import Budget
+
+from .training import data, trained
 
 TOL = 1e-6
 # A relative excess is known to about this much.

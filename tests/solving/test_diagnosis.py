@@ -5,12 +5,13 @@ import math
 
 import numpy as np
 import pytest
-from masters.training import data, torch_objective, trained
 from oracles import brute
 
 import measurelp as mlp
 from measurelp import Standing
 from measurelp.errors import InvalidProblem
+
+from .training import data, torch_objective, trained
 
 
 def jacot(lam=0.1):
