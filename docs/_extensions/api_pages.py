@@ -55,7 +55,7 @@ def purpose(room: str) -> str:
 
 def pages() -> dict[str, str]:
     """The texts of the pages in reStructuredText, by their names: an index and one a room."""
-    index = ["Reference", "=========", "", "Every public name, as ``import measurelp as mlp``", ""]
+    index = ["Reference", "=========", "", "Every public name, as ``import measurelp as mlp``"]
     index += ["gives it: ``mlp.solve``, ``mlp.plotting.plot_fit`` and so on.", ""]
     texts = {}
     for room, names in public_names().items():
