@@ -36,13 +36,14 @@ def page_of(file: Path) -> Path:
 
 
 def page_links(text: str, file: Path) -> str:
-    """The text of ``file`` with relative links as they are right on a page in ``docs``."""
+    """The text of ``file`` with relative links as they are right on the page that shows it."""
+    folder = page_of(file).parent
 
     def lead(match: re.Match[str]) -> str:
         target = (file.parent / match[1]).resolve()
         if not target.exists():
             return match[0]
-        return f"]({os.path.relpath(page_of(target), DOCS)}{match[2] or ''})"
+        return f"]({os.path.relpath(page_of(target), folder)}{match[2] or ''})"
 
     return _LINK.sub(lead, text)
 

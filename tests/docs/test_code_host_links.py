@@ -23,6 +23,11 @@ def test_links_are_read_from_where_the_file_is():
     assert on_page("[a](../docs/benchmarks.md)", "benchmarks/README.md") == "[a](benchmarks.md)"
 
 
+def test_pages_in_folders_link_from_where_they_are():
+    text = "[a](figures/x.png) [b](../losses.md) [c](../../README.md)"
+    assert on_page(text, "docs/studies/page.md") == text.replace("../../README.md", "../index.md")
+
+
 def test_addresses_and_what_is_no_link_stay():
     for text in ("[a](https://example.org/x.md)", "X[0](not_a_file)", "[a](#words)"):
         assert on_page(text) == text
