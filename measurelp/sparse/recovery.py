@@ -37,12 +37,15 @@ class RecoveryRates:
     trials : int
     coherence : float
         :math:`\mu`, of the columns scaled to unit length.
+    shape : (int, int)
+        (d, m) of the dictionary.
     """
 
     sparsities: NDArray[np.intp]
     rates: Vector
     trials: int
     coherence: float
+    shape: tuple[int, int]
 
     @property
     def proved_sparsity(self) -> float:
@@ -129,8 +132,9 @@ def recovery_rates(
             found += bool(error <= tolerance * max(np.abs(code).max(), 1e-300))
         rates.append(found / trials)
     return RecoveryRates(
-        np.array(counts, dtype=np.intp), np.array(rates), trials, coherence(unit_columns(W)).value
-    )
+        np.array(counts, dtype=np.intp), np.array(rates), trials, coherence(unit_columns(W)).value,
+        W.shape,
+    )  # fmt: skip
 
 
 def coherent_dictionary(d: int, m: int, *, common: float = 0.0, seed: int = 0) -> Matrix:

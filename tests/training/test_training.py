@@ -123,6 +123,88 @@ def test_decoupled_decay_is_not_l2():
     assert ends["adam"].hidden[0, 0, 0] == pytest.approx(-2.0 + 0.1, rel=1e-3)
 
 
+def test_label_noise_ends_where_its_implicit_price_is_least():
+    """v^2 |x|^2 + <w, x>^2 at v <w, x> = y is least at v^2 = y/|x|; w across x feels nothing.
+
+    Weight decay would balance v with |w| and shrink the part across x.
+    """
+    x, y = np.array([3.0, 4.0]), 2.0
+    problem = mlp.MeasureProblem([x], [y], lam=0.01, bias="none")
+    begin = mlp.ReluNetwork([[0.1 + 0.8, 0.2 - 0.6]], output_weights=[1.0], bias="none")
+    across = np.array([0.8, -0.6])
+    common = {"method": "gd", "width": 1, "learning_rate": 0.02, "record_every": 10**6}
+    noisy = train(
+        problem, TrainingSettings(
+            **common, steps=1200, penalty="none", label_noise=0.5, seeds=(0, 1, 2, 3)
+        ), start=begin,
+    )  # fmt: skip
+    quiet = train(problem, TrainingSettings(**common, steps=1200, penalty="none"), start=begin)
+    np.testing.assert_allclose(
+        noisy.hidden[:, 0] @ across, begin.hidden_weights[0] @ across, rtol=1e-9
+    )
+    ratio = np.abs(noisy.hidden[:, 0] @ x) / (np.linalg.norm(x) * np.abs(noisy.output[:, 0]))
+    np.testing.assert_allclose(np.median(ratio), 1.0, rtol=0.1)
+    started = quiet.hidden[0, 0] @ x / (np.linalg.norm(x) * quiet.output[0, 0])
+    assert abs(started - 1.0) > 0.3  # without noise it stays unbalanced
+
+
+def test_conic_descent_is_the_textbook_s_from_a_mean_field_start():
+    problem = small(bias="penalized")
+    settings = TrainingSettings(
+        method="conic", width=400, steps=4, learning_rate=0.05, penalty="variation",
+        start="mean_field", scale=0.7, seeds=(3, 8),
+    )  # fmt: skip
+    begin = train(problem, TrainingSettings(**(settings.document() | {"steps": 0})))
+    np.testing.assert_allclose(np.linalg.norm(begin.hidden, axis=2), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(np.abs(begin.output), 0.7 / 400, rtol=1e-12)
+    np.testing.assert_allclose(begin.record.path_norm[0], 0.7, rtol=1e-12)
+    # Uniform directions and signs: means of unit vectors are of size 1/sqrt(width).
+    assert np.abs(begin.hidden.mean(axis=1)).max() < 4.0 / np.sqrt(3 * 400)
+    assert np.abs(np.sign(begin.output).mean(axis=1)).max() < 4.0 / np.sqrt(400)
+    end = train(problem, settings)
+    for i in range(2):
+        w, m = begin.hidden[i].copy(), begin.output[i].copy()
+        for _ in range(4):
+            alpha = problem.y - np.maximum(problem.lifted @ w.T, 0.0) @ m
+            eta = np.maximum(problem.lifted @ w.T, 0.0).T @ alpha
+            slope = (problem.lifted @ w.T > 0.0).T @ (alpha[:, None] * problem.lifted)
+            s = np.sign(m)
+            m = m * np.exp(-0.05 * (problem.lam - s * eta))
+            w = w + 0.05 * s[:, None] * slope
+            w /= np.linalg.norm(w, axis=1, keepdims=True)
+        np.testing.assert_allclose(end.hidden[i], w, atol=1e-12)
+        np.testing.assert_allclose(end.output[i], m, rtol=1e-11)
+
+
+def test_many_particles_come_near_the_optimum_and_few_do_not():
+    problem = small(n=6)
+    proved = mlp.solve(problem).certificate.dual_value
+    gaps = {}
+    for width in (2, 200):
+        settings = TrainingSettings(
+            method="conic", width=width, steps=2500, learning_rate=0.05, penalty="variation",
+            start="mean_field", seeds=(0, 1, 2), record_every=2500,
+        )  # fmt: skip
+        gaps[width] = train(problem, settings).suboptimality(proved)[-1]
+    assert np.all(gaps[200] < 1e-2) and np.all(gaps[200] >= -1e-9)
+    assert np.max(gaps[2]) > 5e-2
+
+
+def test_adamw_stands_still_where_l2_does_not():
+    """A fixed point of AdamW has gradient of the loss = lam p times Adam's scale, not lam p."""
+    problem = mlp.MeasureProblem([[1.0]], [1.0], lam=0.1, bias="none")
+    ends = {}
+    for method in ("adam", "adamw"):
+        settings = TrainingSettings(
+            method=method, width=1, steps=800, learning_rate=0.002, record_every=800
+        )
+        run = train(problem, settings, start=one_neuron(1.0, 1.0))
+        ends[method] = run.hidden[0, 0, 0] * run.output[0, 0]
+    assert ends["adam"] == pytest.approx(0.9, rel=1e-3)  # (c - 1)^2/2 + c/10 is least at 0.9
+    # Near 1 the gradient's sign flips in each step: the step's mean balances the decay lam p.
+    assert ends["adamw"] > 0.95
+
+
 @pytest.mark.parametrize(
     ("method", "penalty", "rate", "steps"),
     [
