@@ -69,12 +69,15 @@ def commands(environments: Path, wanted: list[str]) -> list[list[str]]:
     if "compress_layer" in wanted:
         python = interpreter("skglm", environments)
         found.append(["compress_layer.py", *([] if python is None else ["--skglm", python])])
+    if "rivals" in wanted:
+        found.append(["rivals.py", "--environments", str(environments)])
+    found += [[f"{name}.py"] for name in ("phase_transition", "shallow_and_deep") if name in wanted]
     return [*found, ["report.py"]]
 
 
 SCRIPTS = (
     "enumeration", "solve", "certified", "enumerated", "growth", "descent", "convex_rivals",
-    "compress_layer",
+    "compress_layer", "rivals", "phase_transition", "shallow_and_deep",
 )  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def sklearn_mlp(problem: mlp.MeasureProblem) -> dict[str, Any]:
     from sklearn.neural_network import MLPRegressor
 
     model = MLPRegressor(
-        (500,), solver="lbfgs", alpha=problem.lam, max_iter=5000, max_fun=10**6, tol=1e-9,
+        hidden_layer_sizes=(500,), solver="lbfgs", alpha=problem.lam, max_iter=5000, max_fun=10**6, tol=1e-9,
         random_state=0,
     )  # fmt: skip
     start = time.perf_counter()
@@ -197,7 +197,11 @@ def main(arguments: list[str] | None = None) -> None:
     }
     rivals = []
     for name, work in works.items():
-        rivals.append({"name": name, **work()})
+        try:
+            found = work()
+        except Exception as error:  # a rival that breaks is a result
+            found = {"failed": f"{type(error).__name__}: {error}".splitlines()[0]}
+        rivals.append({"name": name, **found})
         print(line(rivals[-1]), flush=True)
     layer, others = layers({"sklearn": sys.executable, "skglm": skglm}, limit)
     print(f"measurelp.compress_layer: {layer['kept']} of 400 kept, gap {layer['relative_gap']:.1e}, "
