@@ -199,7 +199,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name, work in works.items():
         try:
             found = work()
-        except Exception as error:  # a rival that breaks is a result
+        except (ValueError, RuntimeError, TypeError, OSError) as error:  # it is a result, too
             found = {"failed": f"{type(error).__name__}: {error}".splitlines()[0]}
         rivals.append({"name": name, **found})
         print(line(rivals[-1]), flush=True)
