@@ -122,6 +122,7 @@ class Study:
 
     def _write_figure(self, found: Facts, target: Path) -> None:
         import matplotlib as mpl
+        import matplotlib.ticker
 
         mpl.use("Agg")
         import matplotlib.pyplot as plt
@@ -130,6 +131,9 @@ class Study:
         with mpl.rc_context({"font.size": 8, "figure.constrained_layout.use": True}):
             figure = plt.figure(figsize=(10.0, 3.2))
             self.draw(found, figure)
+            for axis in figure.axes:  # names of minor ticks lie over each other
+                if axis.name == "rectilinear" and axis.get_xscale() == "log":
+                    axis.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
             figure.savefig(target, dpi=80, metadata={"Software": None})
             plt.close(figure)
 
@@ -190,7 +194,7 @@ def write_index(pages: Facts, docs: Path) -> None:
             f"[{page['title']}](reproductions/{name}.md)", page["size"], page["minutes"], len(said), said.count(True), said.count(False),
         ])  # fmt: skip
         apart += [
-            f"* {page['title']}: {line['about']}. {line['why']}"
+            f"* {page['title']}: {line['about']}: {line['why']}"
             for line in page["lines"]
             if line["agrees"] is False
         ]

@@ -15,7 +15,7 @@ import numpy as np
 from _study import EXPERIMENT, OPEN, SILENT, THEOREM, Claim, Facts, Study, show, slope, table
 
 import measurelp as mlp
-from measurelp.training.comparison import method_settings
+from measurelp.training.methods import method_settings
 
 SMALL: Facts = {
     "atoms": [[8, 1], [8, 2]], "seeds": 1, "norm_seeds": 1, "cells": {"2": [10, 20, 40], "3": [10, 20, 40]},

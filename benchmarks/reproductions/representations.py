@@ -293,10 +293,14 @@ def draw(found: Facts, figure: Any) -> None:
     at, labels = centred @ basis, np.array(found["forces"]["labels"])
     for name, colour in (("attraction", "#0072B2"), ("repulsion", "#D55E00")):
         push = np.array(layer[name]) @ basis
-        axes[2].quiver(*at.T, *push.T, color=colour, width=0.005, label=name)
+        push /= np.linalg.norm(push, axis=1)[
+            :, None
+        ]  # directions: lengths differ by orders of magnitude
+        axes[2].quiver(*at.T, *push.T, color=colour, width=0.004, scale=12.0, label=name)
     for k, marker in enumerate("os^"):
         axes[2].plot(*at[labels == k].T, marker, color="#222222", ms=3)
     axes[2].set(xlabel="first component of the samples", ylabel="second")
+    axes[2].margins(0.25)
     axes[2].legend(fontsize=6)
     for axis in axes[[0, 2]]:
         axis.grid(alpha=0.3)
@@ -307,7 +311,7 @@ STUDY = Study(
     "After A. Jacot, E. Golikov, C. Hongler and F. Gabriel, \"Feature learning in L2-regularized DNNs: attraction/repulsion and sparsity\" (2022).",
     "Weight decay on a network depends on what its layers hand on only; as a function of the width the least loss falls to a plateau. The paper's costs are sums of squares, twice ours.",
     {"small": SMALL, "default": DEFAULT, "full": FULL}, measure, tables, claims, draw,
-    "Values against width on digits; the bipartite instance above its proved floor; forces on the samples of the last hidden layer, on two principal components (markers: classes)",
+    "Values against width on digits; the bipartite instance above its proved floor; directions of the forces on the samples of the last hidden layer, on two principal components (markers: classes)",
 )  # fmt: skip
 
 if __name__ == "__main__":
