@@ -15,6 +15,7 @@ from measurelp.masters.sliding import Slider
 
 _TIGHT = 1e-12
 _LOOSE_STEPS, _TIGHT_STEPS = 40, 100  # a coordinate: walls are found a few at a time
+_DEAR_STEPS = 13  # over very many rows, where further directions help more than the last digits
 STATIONARY = 1e-8
 _FAR = 0.1  # while directions keep coming; over very many rows the last digits take many steps
 _FIRST_LOOSE, _WARM_LOOSE = 1e-3, 1e-10
@@ -76,9 +77,11 @@ class SlidingMaster:
         """Slide, for ``time_limit`` seconds at most."""
         tolerance, max_steps = _TIGHT, _TIGHT_STEPS * self.training.rows.shape[1]
         begins, self.begins = self.begins, False
+        many = len(self.training.y) >= _MANY_ROWS
         if self.candidates or begins:
             self._insert(target, lam)
-            tolerance, max_steps = self.loose, _LOOSE_STEPS * self.training.rows.shape[1]
+            steps = _DEAR_STEPS if many else _LOOSE_STEPS
+            tolerance, max_steps = self.loose, steps * self.training.rows.shape[1]
         slid = self._slider.slide(
             self.neurons, y=target, lam=lam, tolerance=tolerance, max_steps=max_steps,
             until=math.inf if time_limit is None else time.perf_counter() + time_limit,
@@ -91,7 +94,8 @@ class SlidingMaster:
             self.failures += 1
         far = STATIONARY if tolerance == _TIGHT else _FAR
         self.failures += slid.stuck or not slid.error <= far
-        if tolerance < _FIRST_LOOSE and slid.error > tolerance and slid.steps >= max_steps:
+        weary = tolerance < _FIRST_LOOSE and slid.error > tolerance and slid.steps >= max_steps
+        if weary and not many:
             self.failures += _WEARY
         return Solved(
             self.neurons, target - self.training.fit(self.neurons),
