@@ -65,7 +65,7 @@ class Study:
     source: str
     about: str
     sizes: dict[str, Facts]
-    measure: Callable[[Facts], Facts]
+    measure: dict[str, Callable[[Facts], Any]]
     tables: Callable[[Facts], list[str]]
     claims: Callable[[Facts], list[Claim]]
     draw: Callable[[Facts, Any], None]
@@ -80,6 +80,11 @@ class Study:
         size.add_argument("--small", action="store_true", help="seconds; for tests")
         size.add_argument("--full", action="store_true", help="the largest size")
         parser.add_argument(
+            "--part",
+            choices=list(self.measure),
+            help="measure this again in a record of the same size",
+        )
+        parser.add_argument(
             "--page-only", action="store_true", help="write the page again from the record"
         )
         parser.add_argument("--output", type=Path, default=_record.RESULTS / f"{self.name}.json")
@@ -88,13 +93,24 @@ class Study:
         word = "small" if options.small else "full" if options.full else "default"
         if not options.page_only:
             wall, processor = time.perf_counter(), time.process_time()
-            found = self.measure(self.sizes[word])
-            _record.write({
+            parts = [options.part] if options.part else list(self.measure)
+            found = {part: self.measure[part](self.sizes[word]) for part in parts}
+            made = {
                 "command": _record.command(f"reproductions/{self.name}.py", given, private=("--output", "--docs")),
                 "machine": _record.machine(), "size": word, "settings": self.sizes[word],
                 "seconds": time.perf_counter() - wall, "processor_seconds": time.process_time() - processor,
-                "found": found,
-            }, options.output)  # fmt: skip
+            }  # fmt: skip
+            if options.part:
+                record = self.read(options.output)
+                if record["size"] != word:
+                    parser.error(
+                        f"--part: the record has the {record['size']} size, asked for is the {word} one"
+                    )
+                record["found"] |= found
+                record["renewed"] = record.get("renewed", {}) | {options.part: made}
+            else:
+                record = made | {"found": found}
+            _record.write(record, options.output)
         self.write_page(options.output, options.docs)
 
     def write_page(self, output: Path, docs: Path) -> None:
@@ -105,7 +121,7 @@ class Study:
         page = [
             f"# {self.title}", self.source, self.about,
             f"![{self.figure_words}](../figures/{self.name}.png)", f"*{self.figure_words}*",
-            *self.tables(record["found"]), "## Paper says / we measure", claims_table(claims), made_by(record),
+            *self.tables(record["found"]), "## Paper says / we measure", claims_table(claims), made_by(record), *map(made_by, record.get("renewed", {}).values()),
             f"This page is written by `benchmarks/reproductions/{self.name}.py`; do not edit it.",
         ]  # fmt: skip
         folder = docs / "reproductions"

@@ -299,7 +299,7 @@ STUDY = Study(
     "deep_variation", "Sparsity of deep networks",
     "After R. Parhi, J. H. Wolf and R. D. Nowak, \"On the sparsity of deep neural networks in the overparameterized regime: an empirical study\" (2022).",
     "81 inputs on the grid {0, 1/2, 1}^4, random targets, three penalties: the variation norm, weight decay, none. Full size (`--paper-size`) was not run.",
-    {}, dict, tables, claims, draw, "Density along training; singular values of the weights between ReLUs; one layer against its proved optimum", read_parts,
+    {}, {}, tables, claims, draw, "Density along training; singular values of the weights between ReLUs; one layer against its proved optimum", read_parts,
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from scipy.optimize import nnls
 
 import measurelp as mlp
 
-LEVEL = 1e-6  # a supremum within this share of the limit counts as reaching it
+LEVEL = 1e-6  # a supremum within this share of the limit counts as reaching it; at a distance d from an atom it is 1 - d^2 / 2 of it
 SMALL: Facts = {
     "extremes": [[6, 3]], "seeds": 1, "unique": [[6, 3, "none"]], "unique_seeds": 2, "stable": [[5, 3]], "stable_seeds": 1,
     "lams": [1e-2, 1e-3, 1e-4], "noises": [0.0], "samples": 2000,
@@ -163,12 +163,6 @@ def measure_stable(size: Facts) -> list[Facts]:
     return rows
 
 
-def measure(size: Facts) -> Facts:
-    return {
-        "extremes": measure_extremes(size), "both_signs": both_signs(), "unique": measure_unique(size), "stable": measure_stable(size),
-    }  # fmt: skip
-
-
 def rates(found: Facts, name: str, *, holds: bool = True) -> list[float]:
     return [r[name] for r in found["stable"] if r[name] is not None and (r["holds"] is True or not holds)]  # fmt: skip
 
@@ -232,7 +226,9 @@ def claims(found: Facts) -> list[Claim]:
         Claim(about="extreme values per cell and sign", standing=THEOREM, says="at most one",
               measured=f"at most {max(r['most_in_a_cell_and_sign'] for r in done)}, over all {sum(r['cells'] for r in done):,} cells of {len(done)} instances; "
               f"{sum(r['disagreements'] for r in done)} disagreements with least squares",
-              agrees=all(r["most_in_a_cell_and_sign"] <= 1 and r["disagreements"] == 0 for r in done)),
+              agrees=all(r["most_in_a_cell_and_sign"] <= 1 for r in done),
+              why="" if not any(r["disagreements"] for r in done) else
+              f"least squares counts a cell as reaching the limit within {LEVEL:g} of it, and a cell beside an atom that is nearer than {(2.0 * LEVEL) ** 0.5:.1e} to its wall does so without holding an extreme value."),
         Claim(about="the sign has to be counted", standing=SILENT, says="-",
               measured=f"{sum(r['cells_with_both_signs'] for r in done)} cells hold +lam and -lam; in a known example one region has the values {instance['values'][0]:+g} and {instance['values'][1]:+g}",
               agrees=None),
@@ -290,7 +286,9 @@ STUDY = Study(
     "as summarised in the project's sources.",
     "The certificate is eta(w) = sum alpha_i max(<w, x_i>, 0) with |eta| at most lam on unit weights and equal to it at the atoms. The paper's loss is a mean over n samples, so its "
     "lam is ours over n.",
-    {"small": SMALL, "default": DEFAULT, "full": FULL}, measure, tables, claims, draw,
+    {"small": SMALL, "default": DEFAULT, "full": FULL},
+    {"extremes": measure_extremes, "both_signs": lambda _: both_signs(), "unique": measure_unique, "stable": measure_stable},
+    tables, claims, draw,
     "A certificate over the circle and over the sphere of unit weights, with its linear pieces; how far atoms are from their limits",
 )  # fmt: skip
 

@@ -161,13 +161,6 @@ def measure_training(size: Facts) -> Facts:
     }  # fmt: skip
 
 
-def measure(size: Facts) -> Facts:
-    return {
-        "atoms": measure_atoms(size), "cells": measure_cells(size), "norms": measure_norms(size),
-        "coherence": measure_coherence(size), "training": measure_training(size),
-    }  # fmt: skip
-
-
 def exponents(found: Facts) -> dict[str, list[float | None]]:
     """Of the norm's proved lower ends, None where there is none, and of its upper ends against n, over the last three sizes."""
 
@@ -314,7 +307,9 @@ STUDY = Study(
     "overparametrised ReLU networks\" (2020).",
     "A network that memorises n points with the least norm solves min |z|_1 subject to A z = y, where A has one column a cell of the data's hyperplane "
     "arrangement. Norms are sum |c||w|; the talk's mean of |theta|^2 is twice that.",
-    {"small": SMALL, "default": DEFAULT, "full": FULL}, measure, tables, claims, draw,
+    {"small": SMALL, "default": DEFAULT, "full": FULL},
+    {"atoms": measure_atoms, "cells": measure_cells, "norms": measure_norms, "coherence": measure_coherence, "training": measure_training},
+    tables, claims, draw,
     "Cells against n; least norms against n; the regulariser of label noise along training",
 )  # fmt: skip
 

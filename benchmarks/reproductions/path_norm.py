@@ -161,13 +161,6 @@ def measure_digits(size: Facts) -> Facts:
     return {name.replace(" ", "_"): value for name, value in compress_digits.main(epochs=size["digits_epochs"]).items()}  # fmt: skip
 
 
-def measure(size: Facts) -> Facts:
-    return {
-        "widths": measure_widths(size), "sharing": measure_sharing(size), "balance": measure_balance(size), "layers": measure_layers(size),
-        "digits": measure_digits(size),
-    }  # fmt: skip
-
-
 def tables(found: Facts) -> list[str]:
     widths = [[
         r["name"], r["neurons"], r["N"] ** 2, r["N"] * r["D"] + 1, r["rank_bound"], r.get("needed"), r.get("alone"), r["objective"], r.get("alone_objective"), r["verdict"],
@@ -269,7 +262,9 @@ STUDY = Study(
     "After R. Parhi, \"The role of sparsity in learning with overparameterized deep neural networks\" (talk, 2024), and J. Shenouda, R. Parhi, K. Lee and R. D. Nowak, "
     "\"Variation spaces for multi-output neural networks\" (2024).",
     "The path norm sum |v_k|_2 |w_k|_2 is the total variation of a vector-valued measure, and half of the balanced weight decay.",
-    {"small": SMALL, "default": DEFAULT, "full": FULL}, measure, tables, claims, draw,
+    {"small": SMALL, "default": DEFAULT, "full": FULL},
+    {"widths": measure_widths, "sharing": measure_sharing, "balance": measure_balance, "layers": measure_layers, "digits": measure_digits},
+    tables, claims, draw,
     "Neurons against samples (bipartite instances in vermilion); imbalance along training; neurons kept against the bound",
 )  # fmt: skip
 

@@ -181,10 +181,6 @@ def measure_stuck() -> Facts:
     }  # fmt: skip
 
 
-def measure(size: Facts) -> Facts:
-    return {"curves": measure_curves(size), "instances": measure_instances(size), "forces": measure_forces(size), "stuck": measure_stuck()}  # fmt: skip
-
-
 def after_the_fall(curve: Facts) -> int:
     """The first width at which all but NEAR of the fall from the first width to the plateau is done."""
     values = np.array(curve["values"])
@@ -310,7 +306,9 @@ STUDY = Study(
     "representations", "Representations: plateau, width, attraction and repulsion",
     "After A. Jacot, E. Golikov, C. Hongler and F. Gabriel, \"Feature learning in L2-regularized DNNs: attraction/repulsion and sparsity\" (2022).",
     "Weight decay on a network depends on what its layers hand on only; as a function of the width the least loss falls to a plateau. The paper's costs are sums of squares, twice ours.",
-    {"small": SMALL, "default": DEFAULT, "full": FULL}, measure, tables, claims, draw,
+    {"small": SMALL, "default": DEFAULT, "full": FULL},
+    {"curves": measure_curves, "instances": measure_instances, "forces": measure_forces, "stuck": lambda _: measure_stuck()},
+    tables, claims, draw,
     "Values against width on digits; the bipartite instance above its proved floor; directions of the forces on the samples of the last hidden layer, on two principal components (markers: classes)",
 )  # fmt: skip
 
