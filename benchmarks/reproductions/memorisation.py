@@ -20,7 +20,7 @@ from measurelp.training.methods import method_settings
 SMALL: Facts = {
     "atoms": [[8, 1], [8, 2]], "seeds": 1, "norm_seeds": 1, "cells": {"2": [10, 20, 40], "3": [10, 20, 40]},
     "norms": {"d = n": [[4, 4], [8, 8], [16, 16]], "d = 3": [[4, 3], [8, 3], [16, 3]]}, "time_limit": 20,
-    "coherence": [[5, 2], [10, 2]], "steps": 1500, "width": 20,
+    "coherence": [[5, 2], [10, 2]], "steps": 600, "width": 20,
 }  # fmt: skip
 DEFAULT: Facts = {
     "atoms": [[10, 1], [20, 1], [20, 2], [40, 2], [30, 3], [30, 5]], "seeds": 5,
