@@ -55,9 +55,10 @@ _LEAST_PENALTY = 1e-5
 _IDLE_ROUNDS = 15
 # From so many rows on, a tenth of them is solved first, to this gap.
 _MANY_ROWS, _COARSE_GAP = 20_000, 1e-3
-# What eta may exceed lam by where ascent looks no further, of the gap asked for: half of it suffices
-# where sliding makes restricted problems exact.
-_PRICED, _PRICED_EXACT = 0.05, 0.5
+# What eta may exceed lam by where ascent looks no further, of the gap asked for.  Half of it suffices
+# where sliding makes restricted problems exact; but with few rows rounds are cheap, and more of them
+# leave less for the oracle to find.
+_PRICED, _PRICED_EXACT, _DEAR_ROUNDS = 0.05, 0.5, 5000
 # Sliding is given up after so many rounds without headway, or calls that did not converge.
 _PATIENCE, _MOST_FAILURES = 8, 2
 
@@ -165,7 +166,7 @@ class CellGeneration(Columns):
         if self._gives_up_sliding(found.point, run):
             return True
         exact = isinstance(self.master, SlidingMaster) and self.training.loss.is_quadratic
-        priced = _PRICED_EXACT if exact else _PRICED
+        priced = _PRICED_EXACT if exact and self.problem.n >= _DEAR_ROUNDS else _PRICED
         level = self.problem.lam * (1.0 + max(1e-10, priced * run.limits.tol_gap))
         weights = found.point.weights
         if self._price(found.dual, weights, level=level) or not found.is_settled:
