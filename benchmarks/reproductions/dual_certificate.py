@@ -17,7 +17,7 @@ from scipy.optimize import nnls
 
 import measurelp as mlp
 
-LEVEL = 1e-6  # a supremum within this share of the limit counts as reaching it; at a distance d from an atom it is 1 - d^2 / 2 of it
+LEVEL = 1e-8  # a supremum within this share of the limit counts as reaching it; at a distance d from an atom it is 1 - d^2 / 2 of it
 SMALL: Facts = {
     "extremes": [[6, 3]], "seeds": 1, "unique": [[6, 3, "none"]], "unique_seeds": 2, "stable": [[5, 3]], "stable_seeds": 1,
     "lams": [1e-2, 1e-3, 1e-4], "noises": [0.0], "samples": 2000,
