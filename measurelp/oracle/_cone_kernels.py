@@ -71,7 +71,7 @@ from measurelp.oracle._frontier_kernels import (
 )
 from measurelp.oracle._kernels import min_norm_point, workspace
 
-_NODE_WORK = 50  # what a node costs beside its rows, in rows
+_NODE_WORK = 200  # what a node costs beside its rows, in rows
 _CHILD_SWEEPS = 1  # over the normals, before a child is made
 
 
