@@ -80,7 +80,7 @@ def counted_nodes() -> Iterator[list[int]]:
     from measurelp import oracle
 
     total = [0]
-    kinds = [oracle.ConeOracle, oracle.SignOracle]
+    kinds = [oracle.BranchAndBoundOracle, oracle.ConeOracle, oracle.SignOracle]
     originals = [kind.maximise for kind in kinds]
 
     def counting(original: Any) -> Any:

@@ -1,12 +1,12 @@
 """What the command line makes of each outcome of a solve, with a solver that plays it."""
 
 import os
-import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from measurelp import solving
 from measurelp.cli import progress
 from measurelp.cli.errors import Exit, exit_from_outcome
 from measurelp.errors import BackendError, BudgetExceeded
@@ -30,17 +30,18 @@ class PlayedSolution:
             improvement=SimpleNamespace(weight=atoms[0], mass=0.25, objective=2.5) if refuted else None,
             tol_gap=1e-6, message="played",
         )  # fmt: skip
-        self.total_variation = 2.0
+        self.total_variation, self.verdict_words, self.units = 2.0, verdict.value, "neurons"
         self.stats = {"rounds": 4, "cells": 7, "oracle": "angles", "seconds": 0.25}
 
-    def save(self, folder, **options):
+    def save(self, folder, *, request, **options):
         document, arrays = parts_from_network(network_from_measure(self.measure))
+        document["request"] = request
         write(folder, document, arrays | {"dual": self.problem.y}, kind="solution", **options)
 
 
 @pytest.fixture
 def play(monkeypatch):
-    """Put a module in place of the solver that returns, or raises, what is asked."""
+    """Put something in place of the solver that returns, or raises, what is asked."""
 
     def put(outcome, *, lam_max=8.0):
         calls = []
@@ -51,9 +52,8 @@ def play(monkeypatch):
                 raise outcome
             return PlayedSolution(problem, *outcome)
 
-        fake = ModuleType("measurelp.solving")
-        fake.solve, fake.lam_max = solve, lambda _, **__: lam_max
-        monkeypatch.setitem(sys.modules, "measurelp.solving", fake)
+        monkeypatch.setattr(solving, "solve", solve)
+        monkeypatch.setattr(solving, "lam_max", lambda _, **__: lam_max)
         return calls
 
     return put
