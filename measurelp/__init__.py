@@ -5,7 +5,8 @@
 MeasureProblem(n=2, d=2, lam=0.5, loss=squared, bias=none, skip=none)
 
 Importing has no side effect and loads none of the modules below: a public name is imported
-from its home when it is first asked for.
+from its home when it is first asked for.  The file is long because each of these names stands in it
+three times: for type checkers, with its home, and in ``__all__``.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
 r"""Compiled branch and bound over simplicial cones.
 
+Long because a node is one compiled function, whose working arrays are made once for a sweep, and because
+the argument for its rounding stands with it.
+
 Rows a_l come scaled by |alpha_l| (``row_store``), those that count positively first.  On a cone with
 generators r_1..r_d write w = sum t_j r_j, t >= 0.  For F(w) = sigma eta(tau w) every row has the
 values v_lj = <a_l, r_j>, and F lies below a linear function of t:

@@ -1,5 +1,7 @@
 r"""Compiled branch and bound over simplicial cones on which the norm of the ball is linear.
 
+Long for the reason of ``_cone_kernels``: one compiled function a node, and its rounding.
+
 Cones, rows, values and majorants are those of ``_cone_kernels``.  Here the generators r_1..r_d
 of a cone have norm 1 and the norm is linear on it, so that |sum t_j r_j| = sum t_j, and
 

@@ -1,5 +1,8 @@
 r"""Compiled branch and bound over the signs of rows, with cap tightening.
 
+Long because a node is one compiled function, whose working arrays are made once for a sweep, and because
+the argument for its rounding stands with it.
+
 One tree is worked for F(w) = sum_P (a_l.w)_+ - sum_M (a_l.w)_+ over the unit sphere, where P
 holds the convex rows and M the concave ones.  A node is a set S of unit vectors: on it, t_l =
 <a_l, w> lies in [lo_l, hi_l], and ends of one sign fix the sign of a row.  On S
