@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from measurelp.problem import MeasureProblem
+from measurelp.training._torch_losses import costs_of
 from measurelp.training.settings import TrainingSettings
 
 Matrix = NDArray[np.float64]
@@ -61,14 +62,15 @@ def advance(
 
 
 class _Data:
-    """The problem's data as tensors, and what a step makes of them."""
+    """The problem's data as tensors, and what a step makes of them; targets are (n, c)."""
 
     def __init__(self, problem: MeasureProblem, settings: TrainingSettings, device: str) -> None:
         self.settings, self.lam, self.n = settings, problem.lam, problem.n
         self.device = device
+        self.costs = costs_of(problem.loss)
         self.rows, self.targets, self.weights = (
             torch.tensor(np.array(array), device=device)
-            for array in (problem.lifted, problem.y, problem.sample_weight)
+            for array in (problem.lifted, problem.y.reshape(problem.n, -1), problem.sample_weight)
         )
 
     def of_step(self, step: int) -> tuple[Any, Any, Any]:
@@ -77,33 +79,37 @@ class _Data:
         settings = self.settings
         rngs = [np.random.default_rng([seed, 1, step]) for seed in settings.seeds]
         if settings.label_noise:
-            noise = np.array([rng.standard_normal(self.n) for rng in rngs])
+            noise = np.array([rng.standard_normal(targets.shape) for rng in rngs])
             targets = targets + settings.label_noise * torch.tensor(noise, device=self.device)
         if settings.batch_size is not None and settings.batch_size < self.n:
             size = settings.batch_size
             drawn = [rng.choice(self.n, size, replace=False) for rng in rngs]
             index = torch.tensor(np.array(drawn), device=self.device)
             rows, weights = rows[index], weights[index] * (self.n / size)
-            targets = targets.expand(len(rngs), self.n).gather(1, index)
+            targets = targets.expand(len(rngs), *targets.shape[-2:])
+            targets = torch.take_along_dim(targets, index.unsqueeze(-1), dim=1)
         return rows, targets, weights
+
+    def loss(self, fit: Any, targets: Any, weights: Any) -> Any:
+        """The weighted loss of fits (seeds, n, c), one number a seed."""
+        return (weights * self.costs(fit, targets).sum(dim=-1)).sum(dim=-1)
 
     def objective(self, hidden: Any, output: Any, step: int) -> Any:
         """What is trained, one number a seed; for AdamW without the penalty."""
         rows, targets, weights = self.of_step(step)
-        fit = fitted(rows, hidden, output)
-        value = 0.5 * (weights * (fit - targets).square()).sum(dim=-1)
+        masses = by_output(output)
+        value = self.loss(torch.relu(rows @ hidden.mT) @ masses, targets, weights)
         if self.settings.method == "adamw" or self.settings.penalty == "none":
             return value
         if self.settings.penalty == "variation":
-            return value + self.lam * (output.abs() * hidden.norm(dim=-1)).sum(dim=-1)
-        squares = output.square().sum(dim=-1) + hidden.square().sum(dim=(-2, -1))
+            return value + self.lam * (masses.norm(dim=-1) * hidden.norm(dim=-1)).sum(dim=-1)
+        squares = masses.square().sum(dim=(-2, -1)) + hidden.square().sum(dim=(-2, -1))
         return value + 0.5 * self.lam * squares
 
 
-def fitted(rows: Any, hidden: Any, output: Any) -> Any:
-    """Networks' values (seeds, n) at rows (n, d') or (seeds, n, d')."""
-    active = torch.relu(rows @ hidden.transpose(-1, -2))
-    return (active @ output.unsqueeze(-1)).squeeze(-1)
+def by_output(output: Any) -> Any:
+    """Output weights (seeds, k) or (seeds, k, c) as (seeds, k, c), the same memory."""
+    return output.view(*output.shape[:2], -1)
 
 
 def _optimiser(settings: TrainingSettings, lam: float, parameters: list[Any]) -> Any:
@@ -126,47 +132,68 @@ def _remember(
 
 @torch.no_grad()  # type: ignore[untyped-decorator, unused-ignore]
 def _balance(hidden: Any, output: Any) -> None:
-    length, size = hidden.norm(dim=-1), output.abs()
+    masses = by_output(output)
+    length, size = hidden.norm(dim=-1, keepdim=True), masses.norm(dim=-1, keepdim=True)
     both = (length > 0.0) & (size > 0.0)
     factor = torch.where(both, (size / length).sqrt(), torch.ones_like(size))
-    hidden *= factor.unsqueeze(-1)
-    output /= factor
+    hidden *= factor
+    masses /= factor
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator, unused-ignore]
-def _conic_step(data: _Data, directions: Any, masses: Any, step: int) -> None:
+def _conic_step(data: _Data, directions: Any, output: Any, step: int) -> None:
     rows, targets, weights = data.of_step(step)
-    alpha = weights * (targets - fitted(rows, directions, masses))
-    inner = rows @ directions.transpose(-1, -2)
-    signs = masses.sign()
-    eta = (alpha.unsqueeze(-2) @ torch.relu(inner)).squeeze(-2)
-    slope = (alpha.unsqueeze(-1) * (inner > 0.0)).transpose(-1, -2) @ rows
+    masses = by_output(output)
+    inner = rows @ directions.mT
+    active = torch.relu(inner)
+    alpha = _minus_gradient(data, active @ masses, targets, weights)
+    size = masses.norm(dim=-1, keepdim=True)
+    signs = _over(masses, size)
+    values = active.mT @ alpha  # F at the directions
+    eta = (signs * values).sum(dim=-1, keepdim=True)
+    slope = ((inner > 0.0) * (alpha @ signs.mT)).mT @ rows
     rate = data.settings.learning_rate
-    masses *= torch.exp(-rate * (data.lam - signs * eta))
-    directions += rate * signs.unsqueeze(-1) * slope
+    signs += rate * (values - eta * signs)  # with one output a sign stays as it is
+    masses.copy_(
+        size * torch.exp(-rate * (data.lam - eta)) * _over(signs, signs.norm(dim=-1, keepdim=True))
+    )
+    directions += rate * slope
     directions /= directions.norm(dim=-1, keepdim=True)
+
+
+def _minus_gradient(data: _Data, fit: Any, targets: Any, weights: Any) -> Any:
+    """The dual vectors (seeds, n, c) of fits."""
+    with torch.enable_grad():
+        fit = fit.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(data.loss(fit, targets, weights).sum(), fit)
+    return -gradient
+
+
+def _over(vectors: Any, size: Any) -> Any:
+    """Vectors over their sizes, 0 where the size is."""
+    return vectors / torch.where(size > 0.0, size, torch.ones_like(size))
 
 
 def _lbfgs(data: _Data, hidden: Any, output: Any, steps: int) -> None:
     """Seed by seed, in place: line searches differ."""
     for i in range(len(hidden)):
-        parameters = [part[i].clone().requires_grad_() for part in (hidden, output)]
+        parameters = [part[i : i + 1].clone().requires_grad_() for part in (hidden, output)]
         optimiser = torch.optim.LBFGS(
             parameters, lr=data.settings.learning_rate, max_iter=steps, max_eval=20 * steps,
             tolerance_grad=1e-13, tolerance_change=1e-15, line_search_fn="strong_wolfe",
         )  # fmt: skip
         optimiser.step(_closure(data, optimiser, parameters))
         with torch.no_grad():
-            hidden[i], output[i] = parameters
+            hidden[i : i + 1], output[i : i + 1] = parameters
             if data.settings.penalty == "balanced":
-                _balance(hidden[i], output[i])
+                _balance(hidden[i : i + 1], output[i : i + 1])
 
 
 def _closure(data: _Data, optimiser: Any, parameters: list[Any]) -> Callable[[], Any]:
     def evaluate() -> Any:
         optimiser.zero_grad()
         hidden, output = parameters
-        value = data.objective(hidden, output, 0)
+        value = data.objective(hidden, output, 0).sum()
         value.backward()
         return value
 

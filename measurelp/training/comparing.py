@@ -88,9 +88,9 @@ def compare(
         raise InvalidProblem("methods, widths: expected at least one of each.")
     if solution is not None and not _same(solution.problem, problem):
         raise InvalidProblem("solution: it is that of another problem.")
-    first = next(iter(plans.values()))
     # Refuse what cannot be trained before solving, and let torch load before seconds are taken.
-    train(problem, replace(first, steps=1))
+    for settings in chosen.values():
+        train(problem, replace(settings, width=1, steps=1))
     kept = None if resume is None else _opened(resume, problem, tol_gap, plans)
     clock = _Clock(len(plans), callback)
     if solution is None:
@@ -200,10 +200,13 @@ def _opened(
 
 
 def _same(a: MeasureProblem, b: MeasureProblem) -> bool:
-    same = all(
-        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("X", "y", "sample_weight")
+    arrays, words = (
+        ("X", "y", "sample_weight"),
+        ("lam", "loss", "ball", "activation", "bias", "skip", "outputs"),
     )
-    return same and repr(a) == repr(b) and a.lam == b.lam
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in arrays) and all(
+        getattr(a, name) == getattr(b, name) for name in words
+    )
 
 
 def _endpoint(

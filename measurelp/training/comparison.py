@@ -156,8 +156,8 @@ class Comparison:
                 "objective": _known(e.objective), "relative_gap": _known(e.relative_gap),
                 "verdict": e.verdict, "neurons": e.neurons,
                 "improvement": None if e.improvement is None else {
-                    "weight": e.improvement.weight.tolist(), "mass": e.improvement.mass,
-                    "objective": e.improvement.objective,
+                    "weight": e.improvement.weight.tolist(),
+                    "mass": np.asarray(e.improvement.mass).tolist(), "objective": e.improvement.objective,
                 },
             }
             for e in self.endpoints

@@ -59,7 +59,8 @@ def _run(document: dict[str, Any], arrays: dict[str, Any]) -> TrainingRun:
     runs, hidden, output = len(settings.seeds), arrays["hidden"], arrays["output"]
     record = TrainingRecord(*(arrays[f"record.{f.name}"] for f in fields(TrainingRecord)))
     shapes = [
-        hidden.shape[:2] == (runs, settings.width) == output.shape, hidden.ndim == 3,
+        hidden.shape[:2] == (runs, settings.width) == output.shape[:2], hidden.ndim == 3,
+        output.ndim in (2, 3) and output.size > 0,
         arrays["diverged_at"].shape == (runs,), record.step.ndim == 1, len(record) > 0,
         record.seconds.shape == record.step.shape,
         *(

@@ -10,21 +10,29 @@ import numpy as np
 from measurelp.errors import InvalidProblem
 from measurelp.problem import MeasureProblem
 from measurelp.training.settings import TrainingSettings
+from measurelp.training.trainable import check_trainable
 
 
 def method_settings(problem: MeasureProblem, *, steps: int = 2000) -> dict[str, TrainingSettings]:
     r"""The methods known by a word: a start, not tuned to any problem.
 
-    With :math:`M = |y|_2/|\tilde X|_2`, a guess of the path norm that is needed, all start at
-    directions on the sphere with masses of :math:`\pm M` in all.  Near balanced weights of path
-    norm M the curvature is about :math:`2M|\tilde X|_2^2`, so the rate of descent and of conic
-    particles is :math:`h = 1/(8|\tilde X|_2|y|_2)`; h/10 with momentum 0.9, h/4 with batches of a
-    quarter.  Adam's is :math:`0.01\sqrt M`; AdamW's not above 0.1/lam, as it decays by that factor of
-    lam whatever the loss.  Label noise has a tenth of the targets' root mean square.
+    With :math:`\alpha` minus the gradient of the loss at the fit 0 (for the squared loss, y), all start
+    at directions on the sphere with masses of :math:`M = t|\alpha|_2/|\tilde X|_2` in all, a guess of
+    the path norm that is needed: t is the power of two at which the loss of the fit :math:`t\alpha`
+    plus lam M is least.  Near balanced weights of path norm M the curvature is about
+    :math:`2\kappa M|\tilde X|_2^2` with the loss's own :math:`\kappa`, largest at these two fits, so
+    the rate of descent and of conic particles is :math:`h = 1/(8|\tilde X|_2 \max(|\alpha|_2, \kappa
+    M|\tilde X|_2))`, for a loss with kinks times :math:`10/\sqrt{\text{steps}}` (subgradients of
+    constant size have to be followed in shorter steps); h/10 with momentum 0.9, h/4 with batches of a
+    quarter.  Adam's is :math:`0.01\sqrt M`; AdamW's not above
+    0.1/lam, as it decays by that factor of lam whatever the loss.  Label noise has a tenth of the
+    targets' root mean square.
     """
-    size, target = float(np.linalg.norm(problem.lifted, 2)), float(np.linalg.norm(problem.y))
-    mass = target / size if size * target > 0.0 else 1.0
-    rate = 0.125 / (size**2 * mass) if size > 0.0 else 1.0
+    check_trainable(problem)
+    size, mass, slope = _scales(problem)
+    rate = 0.125 / (size * slope) if size * slope > 0.0 else 1.0
+    if not problem.loss.is_smooth:
+        rate *= min(1.0, 10.0 / max(1, steps) ** 0.5)
     adam = 0.01 * mass**0.5
     common: dict[str, Any] = {
         "width": 1, "steps": steps, "record_every": max(1, steps // 20), "start": "mean_field",
@@ -38,12 +46,31 @@ def method_settings(problem: MeasureProblem, *, steps: int = 2000) -> dict[str, 
         "gd": of("gd", rate),
         "sgd": of("gd", 0.25 * rate, batch_size=max(1, problem.n // 4)),
         "momentum": of("gd", 0.1 * rate, momentum=0.9),
-        "label_noise": of("gd", rate, label_noise=0.1 * target / problem.n**0.5),
+        "label_noise": of("gd", rate, label_noise=0.1 * float(np.sqrt(np.mean(problem.y**2)))),
         "adam": of("adam", adam),
         "adamw": of("adamw", min(adam, 0.1 / problem.lam)),
         "lbfgs": of("lbfgs", 1.0),
         "conic": of("conic", rate, penalty="variation"),
     }
+
+
+def _scales(problem: MeasureProblem) -> tuple[float, float, float]:
+    """The norm of the data, a guess of the path norm, and a bound of dual vectors on the way to it."""
+    size, weight = float(np.linalg.norm(problem.lifted, 2)), problem.sample_weight
+    zero = np.zeros(problem.y.shape)
+    low, high = problem.loss.dual_ends(zero, problem.y, weight)
+    alpha = 0.5 * (low + high)
+    length = float(np.linalg.norm(alpha))
+    if size * length == 0.0:
+        return size, 1.0, length
+    factors = 2.0 ** np.arange(-20, 21)
+    objectives = [problem.loss_value(t * alpha) + problem.lam * t * length / size for t in factors]
+    t = float(factors[np.nanargmin(objectives)])
+    if not problem.loss.is_smooth:
+        return size, t * length / size, length
+    bends = [problem.loss.curvatures(fit, problem.y) for fit in (zero, t * alpha)]
+    curvature = max(float((weight * bend.T).max()) for bend in bends)
+    return size, t * length / size, max(length, curvature * t * length)
 
 
 def chosen_settings(

@@ -33,13 +33,16 @@ class TrainingRecord:
     loss, path_norm : array
         Its parts, :math:`L` and :math:`\sum_k|v_k||w_k|`.
     weight_decay : array
-        :math:`\tfrac12\sum_k(v_k^2 + |w_k|^2)`, at least the path norm.
+        :math:`\tfrac12\sum_k(|v_k|^2 + |w_k|^2)`, at least the path norm.
     dual_at_atoms : array
-        The largest :math:`|\eta(w_k/|w_k|)|`, with the residual as dual vector: lam at a stationary point.
+        The largest :math:`|\eta(w_k/|w_k|)|`, for several outputs :math:`|F|_2`, with minus the gradient
+        of the loss as dual vector: lam at a stationary point.  NaN for losses with kinks (absolute,
+        quantile, hinge), at which the fit does not say what the dual vector is.
     neurons : array
-        Distinct directions and signs: within an angle of 1e-3, and above 1e-6 of the heaviest.
+        Distinct directions and signs, of several outputs directions alone: within an angle of 1e-3,
+        and above 1e-6 of the heaviest.
     imbalance : array
-        The largest :math:`|v_k^2 - |w_k|^2|`.  The conic method keeps :math:`|w_k|` at 1, so there this
+        The largest :math:`||v_k|^2 - |w_k|^2|`.  The conic method keeps :math:`|w_k|` at 1, so there this
         and ``weight_decay`` say nothing.
     sparsity : array
         The share of neurons that are below 1e-6 of the heaviest.
@@ -70,7 +73,7 @@ def record_of(
     problem: MeasureProblem, step: int, seconds: float, hidden: Matrix, output: Matrix,
     healthy: NDArray[np.bool_],
 ) -> TrainingRecord:  # fmt: skip
-    """One entry, of weights (seeds, k, d') and (seeds, k); NaN where not healthy or not finite."""
+    """One entry, of weights (seeds, k, d') and (seeds, k) or (seeds, k, c); NaN where not healthy or not finite."""
     rows = np.full((len(output), 8), np.nan)
     for i in np.flatnonzero(healthy):
         if np.isfinite(hidden[i]).all() and np.isfinite(output[i]).all():
@@ -82,20 +85,22 @@ def record_of(
 
 
 def _row(problem: MeasureProblem, hidden: Matrix, output: Matrix) -> list[float]:
-    length = np.linalg.norm(hidden, axis=1)
-    mass = output * length
+    length, price = np.linalg.norm(hidden, axis=1), problem.mass_norm(output)
+    mass, size = (output.T * length).T, price * length
     fit = problem.features(hidden) @ output
-    loss, path = problem.loss_value(fit), float(np.abs(mass).sum())
+    loss, path = problem.loss_value(fit), float(size.sum())
     if not np.isfinite(loss + problem.lam * path):
         return [np.nan] * 8
     alpha = problem.dual_from_fit(fit)
-    size, largest = np.abs(mass), float(np.abs(mass).max())
-    used = size > _SMALL * largest
+    used = size > _SMALL * float(size.max())
     atoms = hidden[used] / length[used, None]
-    dual = np.nan if alpha is None else np.abs(problem.features(atoms).T @ alpha).max(initial=0.0)
-    distinct = merge_atoms(AtomicMeasure(atoms, mass[used]), angle=_ANGLE) if used.any() else ()
+    dual = np.nan
+    if alpha is not None:
+        dual = problem.mass_norm(problem.features(atoms).T @ alpha).max(initial=0.0)
+    signed = size if problem.is_vector else mass
+    distinct = merge_atoms(AtomicMeasure(atoms, signed[used]), angle=_ANGLE) if used.any() else ()
     return [
         loss + problem.lam * path, loss, path,
-        0.5 * float(output @ output + length @ length), float(dual), len(distinct),
-        float(np.abs(output**2 - length**2).max()), float(np.mean(~used)),
+        0.5 * float(price @ price + length @ length), float(dual), len(distinct),
+        float(np.abs(price**2 - length**2).max()), float(np.mean(~used)),
     ]  # fmt: skip

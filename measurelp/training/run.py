@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from measurelp._optional import require
 from measurelp.errors import InvalidProblem
 from measurelp.network import ReluNetwork
-from measurelp.problem import L2Ball, MeasureProblem, ReLU, Squared
+from measurelp.problem import MeasureProblem
 from measurelp.status import Termination
 from measurelp.training.record import TrainingRecord, record_of
 from measurelp.training.settings import TrainingSettings
 from measurelp.training.start import starting_weights, weights_of_network
+from measurelp.training.trainable import check_label_noise, check_trainable
 
 Matrix = NDArray[np.float64]
 
@@ -40,7 +41,7 @@ class TrainingRun:
     step : int
         Steps done.
     hidden : (seeds, k, d') array
-    output : (seeds, k) array
+    output : (seeds, k) or (seeds, k, c) array
         Of a run that diverged: the last recorded before.
     memory : dict of str to array
         The optimiser's.
@@ -114,7 +115,8 @@ def train(
     Parameters
     ----------
     problem : MeasureProblem
-        One output, squared loss, ReLU, Euclidean ball, no skip, bias "penalized" or "none".
+        Any loss of the library but interpolation, one output or joint ones, sample weights; ReLU,
+        Euclidean ball, no skip, bias "penalized" or "none".
     settings : TrainingSettings
     start : ReluNetwork, optional
         Where all seeds begin, instead of what the settings draw.
@@ -136,7 +138,8 @@ def train(
     Raises
     ------
     InvalidProblem
-        For problems of another form, and for a run to resume that is of another problem or of other settings.
+        For problems of another form, for label noise on targets that are labels, counts or
+        probabilities, and for a run to resume that is of another problem or of other settings.
     MissingDependency
         Without torch.
 
@@ -146,15 +149,16 @@ def train(
     ``run.networks()`` to :func:`measurelp.certify`.  Two runs with the same arguments on one machine
     agree to the last bit.
     """
-    _check_problem(problem)
+    check_trainable(problem)
+    if settings.label_noise:
+        check_label_noise(problem)
     if resume is None:
         draw = starting_weights(problem, settings)
         hidden, output = draw if start is None else weights_of_network(problem, settings, start)
-        healthy = np.ones(len(output), dtype=bool)
+        record = record_of(problem, 0, 0.0, hidden, output, np.ones(len(output), dtype=bool))
         run = TrainingRun(
-            settings, problem_fingerprint(problem), problem.bias, 0, hidden, output, {},
-            record_of(problem, 0, 0.0, hidden, output, healthy),
-            np.full(len(output), -1, dtype=np.int64), Termination.ROUND_LIMIT,
+            settings, problem_fingerprint(problem), problem.bias, 0, hidden, output, {}, record,
+            np.where(np.isfinite(record.objective[0]), -1, 0), Termination.ROUND_LIMIT,
         )  # fmt: skip
     else:
         if start is not None:
@@ -205,7 +209,7 @@ def _recorded(
 
 def problem_fingerprint(problem: MeasureProblem) -> str:
     """SHA-256 of what training sees of a problem."""
-    digest = hashlib.sha256(f"{problem.lam!r} {problem.bias}".encode())
+    digest = hashlib.sha256(f"{problem.lam!r} {problem.bias} {problem.loss!r}".encode())
     for array in (problem.X, problem.y, problem.sample_weight):
         digest.update(repr(array.shape).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -217,6 +221,9 @@ def _resumable(
 ) -> TrainingRun:
     if run.fingerprint != problem_fingerprint(problem):
         raise InvalidProblem("resume: the run was trained on another problem.")
+    expected = problem.lifted.shape[1:], problem.y.shape[1:]
+    if (run.hidden.shape[2:], run.output.shape[2:]) != expected:
+        raise InvalidProblem("resume: the run's weights do not have the shapes of its problem's.")
     ours, theirs = settings.document(), run.settings.document()
     other = sorted(key for key in ours if key != "steps" and ours[key] != theirs[key])
     if other:
@@ -229,23 +236,6 @@ def _resumable(
             f"steps: the run to resume has done {run.step}, asked for are {settings.steps}."
         )
     return replace(run, settings=settings, termination=Termination.ROUND_LIMIT)
-
-
-def _check_problem(problem: MeasureProblem) -> None:
-    wrong = {
-        "loss": problem.loss.name if not isinstance(problem.loss, Squared) else "",
-        "ball": problem.ball.name if not isinstance(problem.ball, L2Ball) else "",
-        "activation": problem.activation.name if not isinstance(problem.activation, ReLU) else "",
-        "skip": problem.skip if problem.skip != "none" else "",
-        "bias": problem.bias if problem.bias == "free" else "",
-        "y": f"{problem.n_outputs} outputs" if problem.is_vector else "",
-    }
-    for name, found in wrong.items():
-        if found:
-            raise InvalidProblem(
-                f"{name}: training takes one output, the squared loss, ReLU, the Euclidean ball, no "
-                f"skip and no free bias; found {found}."
-            )
 
 
 def _check_device(device: str) -> None:

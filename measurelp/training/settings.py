@@ -27,16 +27,21 @@ class TrainingSettings:
         applies the penalty as decoupled decay :math:`p \leftarrow (1 - h\lambda)p`, "adam" in the
         gradient.  "lbfgs" has a strong Wolfe line search and clears its memory at every record.
         "conic" moves particles: :math:`m_k \leftarrow m_k e^{-h(\lambda - s_k\eta(w_k))}` for masses
-        of fixed signs s, and unit directions along :math:`h\,s_k\nabla\eta(w_k)`.
+        of fixed signs s, and unit directions along :math:`h\,s_k\nabla\eta(w_k)`, where
+        :math:`\eta(w) = \langle\alpha, \langle\tilde x, w\rangle_+\rangle` and :math:`\alpha` is minus
+        the gradient of the loss at the fit.  Masses of several outputs are :math:`m_k u_k` with unit
+        vectors for signs: :math:`\eta = \langle u_k, F\rangle`, and :math:`u_k` moves along
+        :math:`h(F - \langle u_k, F\rangle u_k)(w_k)`, back to unit length.
     width : int
         Neurons of each network, at least 1.
     seeds : sequence of int
         One network each; all are trained in one tensor program ("lbfgs": one after the other).
     steps : int
     learning_rate : float
-        h.  The loss is a sum over samples, so stable rates shrink with their number.
+        h.  The loss is a sum over samples, so stable rates shrink with their number.  A loss with
+        kinks has subgradients that do not shrink near the optimum: what is reached is of order h.
     penalty : {"weight_decay", "balanced", "variation", "none"}
-        :math:`\tfrac\lambda2\sum_k(v_k^2 + |w_k|^2)`; the same with neurons rescaled to
+        :math:`\tfrac\lambda2\sum_k(|v_k|^2 + |w_k|^2)`; the same with neurons rescaled to
         :math:`|v_k| = |w_k|` after each step; :math:`\lambda\sum_k|v_k||w_k|`; nothing.
         "conic" is "variation" by nature.
     momentum : float
@@ -44,10 +49,13 @@ class TrainingSettings:
     batch_size : int, optional
         Samples a step, drawn without replacement; all if left out.
     label_noise : float
-        Standard deviation of fresh normal noise on the targets in each step.
+        Standard deviation of fresh normal noise on the targets in each step; for losses whose targets
+        are numbers (squared, absolute, quantile, Huber).  Where the gradient does not depend on the
+        size of the residual it acts only by carrying residuals over the kink.
     start : {"standard", "mean_field"}
         "standard": weights normal with variance 1/d', outputs with variance 1/width.
-        "mean_field": directions uniform on the sphere, masses :math:`\pm` 1/width, balanced.
+        "mean_field": directions uniform on the sphere, masses :math:`\pm` 1/width, of several outputs
+        uniform on the sphere of that radius, balanced.
     scale : float
         Factor of the starting weights; of the masses for "mean_field".
     record_every : int
