@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,53 +12,49 @@ from numpy.typing import NDArray
 from measurelp.problem import MeasureProblem
 from measurelp.training._torch_losses import costs_of
 from measurelp.training.settings import TrainingSettings
+from measurelp.training.start import Weights
 
-Matrix = NDArray[np.float64]
-
-
-class Weights(NamedTuple):
-    """Weights and the optimiser's memory at a step, as arrays."""
-
-    hidden: Matrix
-    output: Matrix
-    memory: dict[str, NDArray[Any]]
+Memory = dict[str, NDArray[Any]]
 
 
 def advance(
-    problem: MeasureProblem, settings: TrainingSettings, begin: Weights, steps: range, device: str
-) -> Weights:
-    """The weights after these steps.
+    problem: MeasureProblem, settings: TrainingSettings, weights: Weights, memory: Memory,
+    steps: range, device: str,
+) -> tuple[Weights, Memory]:  # fmt: skip
+    """The weights and the optimiser's memory after these steps.
 
     Noise and batches of a step depend on seed and number of the step only, so a run that was cut
     off goes on as if it had not been.
     """
-    hidden, output = (
-        torch.tensor(array, dtype=torch.float64, device=device) for array in begin[:2]
-    )
+    parameters = [torch.tensor(part, dtype=torch.float64, device=device) for part in weights]
     data = _Data(problem, settings, device)
     if settings.method == "lbfgs":
-        _lbfgs(data, hidden, output, len(steps))
-        return Weights(hidden.cpu().numpy(), output.cpu().numpy(), {})
+        _lbfgs(data, parameters, len(steps))
+        return _arrays(parameters), {}
     if settings.method == "conic":
         for step in steps:
-            _conic_step(data, hidden, output, step)
-        return Weights(hidden.cpu().numpy(), output.cpu().numpy(), {})
-    parameters = [hidden.requires_grad_(), output.requires_grad_()]
+            _conic_step(data, *parameters, step)
+        return _arrays(parameters), {}
+    parameters = [part.requires_grad_() for part in parameters]
     optimiser = _optimiser(settings, problem.lam, parameters)
-    _remember(optimiser, parameters, begin.memory, device)
+    _remember(optimiser, parameters, memory, device)
     for step in steps:
         optimiser.zero_grad()
-        data.objective(hidden, output, step).sum().backward()
+        data.objective(parameters, step).sum().backward()
         optimiser.step()
         if settings.penalty == "balanced":
-            _balance(hidden, output)
+            _balance(*parameters[:2])
     memory = {
         f"{i}.{key}": value.detach().cpu().numpy()
         for i, parameter in enumerate(parameters)
         for key, value in optimiser.state[parameter].items()
         if isinstance(value, torch.Tensor)
     }
-    return Weights(hidden.detach().cpu().numpy(), output.detach().cpu().numpy(), memory)
+    return _arrays(parameters), memory
+
+
+def _arrays(parameters: list[Any]) -> Weights:
+    return Weights(*(part.detach().cpu().numpy() for part in parameters))
 
 
 class _Data:
@@ -68,14 +64,17 @@ class _Data:
         self.settings, self.lam, self.n = settings, problem.lam, problem.n
         self.device = device
         self.costs = costs_of(problem.loss)
-        self.rows, self.targets, self.weights = (
+        self.rows, self.columns, self.targets, self.weights = (
             torch.tensor(np.array(array), device=device)
-            for array in (problem.lifted, problem.y.reshape(problem.n, -1), problem.sample_weight)
-        )
+            for array in (
+                problem.lifted, problem.skip_columns, problem.y.reshape(problem.n, -1),
+                problem.sample_weight,
+            )
+        )  # fmt: skip
 
-    def of_step(self, step: int) -> tuple[Any, Any, Any]:
-        """Rows, targets and factors of the losses, with noise and batches drawn anew."""
-        rows, targets, weights = self.rows, self.targets, self.weights
+    def of_step(self, step: int) -> tuple[Any, Any, Any, Any]:
+        """Rows, skip columns, targets and factors of the losses, with noise and batches drawn anew."""
+        rows, columns, targets, weights = self.rows, self.columns, self.targets, self.weights
         settings = self.settings
         rngs = [np.random.default_rng([seed, 1, step]) for seed in settings.seeds]
         if settings.label_noise:
@@ -85,20 +84,23 @@ class _Data:
             size = settings.batch_size
             drawn = [rng.choice(self.n, size, replace=False) for rng in rngs]
             index = torch.tensor(np.array(drawn), device=self.device)
-            rows, weights = rows[index], weights[index] * (self.n / size)
+            rows, columns = rows[index], columns[index]
+            weights = weights[index] * (self.n / size)
             targets = targets.expand(len(rngs), *targets.shape[-2:])
             targets = torch.take_along_dim(targets, index.unsqueeze(-1), dim=1)
-        return rows, targets, weights
+        return rows, columns, targets, weights
 
     def loss(self, fit: Any, targets: Any, weights: Any) -> Any:
         """The weighted loss of fits (seeds, n, c), one number a seed."""
         return (weights * self.costs(fit, targets).sum(dim=-1)).sum(dim=-1)
 
-    def objective(self, hidden: Any, output: Any, step: int) -> Any:
+    def objective(self, parameters: list[Any], step: int) -> Any:
         """What is trained, one number a seed; for AdamW without the penalty."""
-        rows, targets, weights = self.of_step(step)
+        rows, columns, targets, weights = self.of_step(step)
+        hidden, output, skip = parameters
         masses = by_output(output)
-        value = self.loss(torch.relu(rows @ hidden.mT) @ masses, targets, weights)
+        fit = torch.relu(rows @ hidden.mT) @ masses + columns @ by_output(skip)
+        value = self.loss(fit, targets, weights)
         if self.settings.method == "adamw" or self.settings.penalty == "none":
             return value
         if self.settings.penalty == "variation":
@@ -108,8 +110,8 @@ class _Data:
 
 
 def by_output(output: Any) -> Any:
-    """Output weights (seeds, k) or (seeds, k, c) as (seeds, k, c), the same memory."""
-    return output.view(*output.shape[:2], -1)
+    """Weights (seeds, k) or (seeds, k, c) as (seeds, k, c), the same memory."""
+    return output if output.ndim == 3 else output.unsqueeze(-1)
 
 
 def _optimiser(settings: TrainingSettings, lam: float, parameters: list[Any]) -> Any:
@@ -117,7 +119,8 @@ def _optimiser(settings: TrainingSettings, lam: float, parameters: list[Any]) ->
     if settings.method == "adam":
         return torch.optim.Adam(parameters, lr=rate)
     if settings.method == "adamw":
-        return torch.optim.AdamW(parameters, lr=rate, weight_decay=lam)
+        free = {"params": parameters[2:], "weight_decay": 0.0}
+        return torch.optim.AdamW([{"params": parameters[:2]}, free], lr=rate, weight_decay=lam)
     return torch.optim.SGD(parameters, lr=rate, momentum=settings.momentum)
 
 
@@ -141,12 +144,12 @@ def _balance(hidden: Any, output: Any) -> None:
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator, unused-ignore]
-def _conic_step(data: _Data, directions: Any, output: Any, step: int) -> None:
-    rows, targets, weights = data.of_step(step)
-    masses = by_output(output)
+def _conic_step(data: _Data, directions: Any, output: Any, skip: Any, step: int) -> None:
+    rows, columns, targets, weights = data.of_step(step)
+    masses, coefficients = by_output(output), by_output(skip)
     inner = rows @ directions.mT
     active = torch.relu(inner)
-    alpha = _minus_gradient(data, active @ masses, targets, weights)
+    alpha = _minus_gradient(data, active @ masses + columns @ coefficients, targets, weights)
     size = masses.norm(dim=-1, keepdim=True)
     signs = _over(masses, size)
     values = active.mT @ alpha  # F at the directions
@@ -157,6 +160,7 @@ def _conic_step(data: _Data, directions: Any, output: Any, step: int) -> None:
     masses.copy_(
         size * torch.exp(-rate * (data.lam - eta)) * _over(signs, signs.norm(dim=-1, keepdim=True))
     )
+    coefficients += rate * (columns.mT @ alpha)
     directions += rate * slope
     directions /= directions.norm(dim=-1, keepdim=True)
 
@@ -174,26 +178,27 @@ def _over(vectors: Any, size: Any) -> Any:
     return vectors / torch.where(size > 0.0, size, torch.ones_like(size))
 
 
-def _lbfgs(data: _Data, hidden: Any, output: Any, steps: int) -> None:
+def _lbfgs(data: _Data, everyone: list[Any], steps: int) -> None:
     """Seed by seed, in place: line searches differ."""
-    for i in range(len(hidden)):
-        parameters = [part[i : i + 1].clone().requires_grad_() for part in (hidden, output)]
+    for i in range(len(everyone[0])):
+        own = [part[i : i + 1] for part in everyone]
+        parameters = [part.clone().requires_grad_() for part in own]
         optimiser = torch.optim.LBFGS(
             parameters, lr=data.settings.learning_rate, max_iter=steps, max_eval=20 * steps,
             tolerance_grad=1e-13, tolerance_change=1e-15, line_search_fn="strong_wolfe",
         )  # fmt: skip
         optimiser.step(_closure(data, optimiser, parameters))
         with torch.no_grad():
-            hidden[i : i + 1], output[i : i + 1] = parameters
+            for part, trained in zip(own, parameters, strict=True):
+                part.copy_(trained)
             if data.settings.penalty == "balanced":
-                _balance(hidden[i : i + 1], output[i : i + 1])
+                _balance(*own[:2])
 
 
 def _closure(data: _Data, optimiser: Any, parameters: list[Any]) -> Callable[[], Any]:
     def evaluate() -> Any:
         optimiser.zero_grad()
-        hidden, output = parameters
-        value = data.objective(hidden, output, 0).sum()
+        value = data.objective(parameters, 0).sum()
         value.backward()
         return value
 

@@ -29,6 +29,7 @@ def save_training(
     arrays: dict[str, Any] = {
         "hidden": run.hidden,
         "output": run.output,
+        "skip": run.skip,
         "diverged_at": run.diverged_at,
     }
     arrays |= {f"record.{f.name}": getattr(run.record, f.name) for f in fields(run.record)}
@@ -47,7 +48,7 @@ def load_training(folder: str | os.PathLike[str]) -> TrainingRun:
     document, arrays = read_folder(folder, kind=_KIND)
     try:
         return _run(document, arrays)
-    except (KeyError, TypeError, ValueError, AttributeError, InvalidProblem) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, InvalidProblem) as error:
         raise InvalidFile(
             f"{folder}: not a training run as measurelp writes it ({error})."
         ) from None
@@ -56,11 +57,14 @@ def load_training(folder: str | os.PathLike[str]) -> TrainingRun:
 def _run(document: dict[str, Any], arrays: dict[str, Any]) -> TrainingRun:
     given = dict(document["settings"])
     settings = TrainingSettings(**(given | {"seeds": tuple(given["seeds"])}))
-    runs, hidden, output = len(settings.seeds), arrays["hidden"], arrays["output"]
+    runs, hidden, output, skip = len(settings.seeds), *(arrays[name] for name in _WEIGHTS)
+    d = hidden.shape[-1] - (document["bias"] != "none")
     record = TrainingRecord(*(arrays[f"record.{f.name}"] for f in fields(TrainingRecord)))
     shapes = [
         hidden.shape[:2] == (runs, settings.width) == output.shape[:2], hidden.ndim == 3,
-        output.ndim in (2, 3) and output.size > 0,
+        output.ndim in (2, 3), output.size > 0, skip.ndim == output.ndim,
+        skip.shape[:1] + skip.shape[2:] == output.shape[:1] + output.shape[2:],
+        skip.shape[1] in (0, 1, d + 1),
         arrays["diverged_at"].shape == (runs,), record.step.ndim == 1, len(record) > 0,
         record.seconds.shape == record.step.shape,
         *(
@@ -68,7 +72,7 @@ def _run(document: dict[str, Any], arrays: dict[str, Any]) -> TrainingRun:
             for f in fields(record) if f.name not in ("step", "seconds")
         ),
     ]  # fmt: skip
-    if not all(shapes) or not (np.isfinite(hidden).all() and np.isfinite(output).all()):
+    if not all(shapes) or not all(np.isfinite(arrays[name]).all() for name in _WEIGHTS):
         raise ValueError("arrays of other shapes, or weights that are not finite")
     if document["bias"] not in ("penalized", "none") or int(document["step"]) != record.step[-1]:
         raise ValueError("bias or step")
@@ -76,15 +80,17 @@ def _run(document: dict[str, Any], arrays: dict[str, Any]) -> TrainingRun:
         name.removeprefix("memory."): array
         for name, array in arrays.items() if name.startswith("memory.")
     }  # fmt: skip
+    shape_of = {str(i): arrays[name].shape for i, name in enumerate(_WEIGHTS)}
     for name, array in memory.items():
         i, _, key = name.partition(".")
-        like = {"0": hidden.shape, "1": output.shape}[i]
+        like = shape_of[i]
         if key not in _MEMORY or array.shape != (() if key == "step" else like):
             raise ValueError(f"memory {name}")
     return TrainingRun(
         settings, str(document["fingerprint"]), document["bias"], int(document["step"]), hidden,
-        output, memory, record, arrays["diverged_at"], Termination[document["termination"]],
+        output, skip, memory, record, arrays["diverged_at"], Termination[document["termination"]],
     )  # fmt: skip
 
 
+_WEIGHTS = ("hidden", "output", "skip")
 _MEMORY = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")

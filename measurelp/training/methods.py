@@ -22,15 +22,14 @@ def method_settings(problem: MeasureProblem, *, steps: int = 2000) -> dict[str, 
     plus lam M is least.  Near balanced weights of path norm M the curvature is about
     :math:`2\kappa M|\tilde X|_2^2` with the loss's own :math:`\kappa`, largest at these two fits, so
     the rate of descent and of conic particles is :math:`h = 1/(8|\tilde X|_2 \max(|\alpha|_2, \kappa
-    M|\tilde X|_2))`, for a loss with kinks times :math:`10/\sqrt{\text{steps}}` (subgradients of
-    constant size have to be followed in shorter steps); h/10 with momentum 0.9, h/4 with batches of a
-    quarter.  Adam's is :math:`0.01\sqrt M`; AdamW's not above
-    0.1/lam, as it decays by that factor of lam whatever the loss.  Label noise has a tenth of the
-    targets' root mean square.
+    M|\tilde X|_2) + 4\kappa|S|^2)`, S the columns of the skip.  A loss with kinks has
+    :math:`\kappa = 1/t` and h times :math:`10/\sqrt{\text{steps}}`, as subgradients do not shrink
+    near the optimum.  With momentum 0.9 it is h/10, with batches of a quarter h/4.  Adam's rate is
+    :math:`0.01\sqrt M`; AdamW's not above 0.1/lam, as it decays by that factor of lam whatever the
+    loss.  Label noise has a tenth of the targets' root mean square.
     """
     check_trainable(problem)
-    size, mass, slope = _scales(problem)
-    rate = 0.125 / (size * slope) if size * slope > 0.0 else 1.0
+    mass, rate = _scales(problem)
     if not problem.loss.is_smooth:
         rate *= min(1.0, 10.0 / max(1, steps) ** 0.5)
     adam = 0.01 * mass**0.5
@@ -54,23 +53,28 @@ def method_settings(problem: MeasureProblem, *, steps: int = 2000) -> dict[str, 
     }
 
 
-def _scales(problem: MeasureProblem) -> tuple[float, float, float]:
-    """The norm of the data, a guess of the path norm, and a bound of dual vectors on the way to it."""
+def _scales(problem: MeasureProblem) -> tuple[float, float]:
+    """A guess of the path norm, and the rate of descent."""
     size, weight = float(np.linalg.norm(problem.lifted, 2)), problem.sample_weight
     zero = np.zeros(problem.y.shape)
     low, high = problem.loss.dual_ends(zero, problem.y, weight)
     alpha = 0.5 * (low + high)
     length = float(np.linalg.norm(alpha))
     if size * length == 0.0:
-        return size, 1.0, length
-    factors = 2.0 ** np.arange(-20, 21)
-    objectives = [problem.loss_value(t * alpha) + problem.lam * t * length / size for t in factors]
+        return 1.0, 0.125 / size**2 if size > 0.0 else 1.0
+    factors = 2.0 ** np.arange(-60, 21)
+    with np.errstate(over="ignore"):
+        objectives = [
+            problem.loss_value(t * alpha) + problem.lam * t * length / size for t in factors
+        ]
     t = float(factors[np.nanargmin(objectives)])
-    if not problem.loss.is_smooth:
-        return size, t * length / size, length
-    bends = [problem.loss.curvatures(fit, problem.y) for fit in (zero, t * alpha)]
-    curvature = max(float((weight * bend.T).max()) for bend in bends)
-    return size, t * length / size, max(length, curvature * t * length)
+    curvature = 1.0 / t
+    if problem.loss.is_smooth:
+        bends = [problem.loss.curvatures(fit, problem.y) for fit in (zero, t * alpha)]
+        curvature = max(float((weight * bend.T).max()) for bend in bends)
+    steepest = 8.0 * size * length * max(1.0, curvature * t)
+    steepest += 4.0 * curvature * float(np.sum(problem.skip_columns**2))
+    return t * length / size, 1.0 / steepest
 
 
 def chosen_settings(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from measurelp.measure import AtomicMeasure
 from measurelp.measure.merge import merge_atoms
 from measurelp.problem import MeasureProblem
+from measurelp.training.start import Weights
 
 Matrix = NDArray[np.float64]
 
@@ -70,24 +71,25 @@ class TrainingRecord:
 
 
 def record_of(
-    problem: MeasureProblem, step: int, seconds: float, hidden: Matrix, output: Matrix,
+    problem: MeasureProblem, step: int, seconds: float, weights: Weights,
     healthy: NDArray[np.bool_],
 ) -> TrainingRecord:  # fmt: skip
-    """One entry, of weights (seeds, k, d') and (seeds, k) or (seeds, k, c); NaN where not healthy or not finite."""
-    rows = np.full((len(output), 8), np.nan)
+    """One entry; NaN where not healthy or not finite."""
+    rows = np.full((len(healthy), 8), np.nan)
     for i in np.flatnonzero(healthy):
-        if np.isfinite(hidden[i]).all() and np.isfinite(output[i]).all():
+        own = [part[i] for part in weights]
+        if all(np.isfinite(part).all() for part in own):
             with np.errstate(over="ignore", invalid="ignore"):
-                rows[i] = _row(problem, hidden[i], output[i])
+                rows[i] = _row(problem, *own)
     return TrainingRecord(
         np.array([step], dtype=np.int64), np.array([seconds]), *rows.T[:, None, :]
     )
 
 
-def _row(problem: MeasureProblem, hidden: Matrix, output: Matrix) -> list[float]:
+def _row(problem: MeasureProblem, hidden: Matrix, output: Matrix, skip: Matrix) -> list[float]:
     length, price = np.linalg.norm(hidden, axis=1), problem.mass_norm(output)
     mass, size = (output.T * length).T, price * length
-    fit = problem.features(hidden) @ output
+    fit = problem.features(hidden) @ output + problem.skip_columns @ skip
     loss, path = problem.loss_value(fit), float(size.sum())
     if not np.isfinite(loss + problem.lam * path):
         return [np.nan] * 8

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from measurelp._optional import require
 from measurelp.errors import InvalidProblem
+from measurelp.measure import Skip
 from measurelp.network import ReluNetwork
 from measurelp.problem import MeasureProblem
+from measurelp.problem.combinations import Bias
 from measurelp.status import Termination
 from measurelp.training.record import TrainingRecord, record_of
 from measurelp.training.settings import TrainingSettings
-from measurelp.training.start import starting_weights, weights_of_network
+from measurelp.training.start import Weights, starting_weights, weights_of_network
 from measurelp.training.trainable import check_label_noise, check_trainable
 
 Matrix = NDArray[np.float64]
@@ -43,6 +45,8 @@ class TrainingRun:
     hidden : (seeds, k, d') array
     output : (seeds, k) or (seeds, k, c) array
         Of a run that diverged: the last recorded before.
+    skip : (seeds, p) or (seeds, p, c) array
+        Coefficients of ``problem.skip_columns``: p is 0, 1 or d + 1.
     memory : dict of str to array
         The optimiser's.
     record : TrainingRecord
@@ -55,26 +59,33 @@ class TrainingRun:
 
     settings: TrainingSettings
     fingerprint: str
-    bias: str
+    bias: Bias
     step: int
     hidden: Matrix
     output: Matrix
+    skip: Matrix
     memory: dict[str, NDArray[np.generic]]
     record: TrainingRecord
     diverged_at: NDArray[np.int64]
     termination: Termination
 
+    @property
+    def weights(self) -> Weights:
+        """The three arrays of weights."""
+        return Weights(self.hidden, self.output, self.skip)
+
     def networks(self) -> tuple[ReluNetwork, ...]:
         """The networks, one a seed, as they are now: for :func:`measurelp.certify`."""
+        return tuple(self._network(*parts) for parts in zip(*self.weights, strict=True))
+
+    def _network(self, hidden: Matrix, output: Matrix, skip: Matrix) -> ReluNetwork:
         if self.bias == "none":
-            return tuple(
-                ReluNetwork(w, output_weights=v, bias="none")
-                for w, v in zip(self.hidden, self.output, strict=True)
-            )
-        return tuple(
-            ReluNetwork(w[:, :-1], w[:, -1], output_weights=v)
-            for w, v in zip(self.hidden, self.output, strict=True)
-        )
+            hidden = np.column_stack([hidden, np.zeros(len(hidden))])
+        return ReluNetwork(
+            hidden[:, :-1], hidden[:, -1], output_weights=output, bias=self.bias,
+            output_bias=skip[-1] if len(skip) else 0.0,
+            skip=Skip(skip[:-1]) if len(skip) > 1 else None,
+        )  # fmt: skip
 
     def suboptimality(self, proved: float) -> Matrix:
         """The record's relative gaps to a proved lower bound, (records, seeds).
@@ -116,7 +127,7 @@ def train(
     ----------
     problem : MeasureProblem
         Any loss of the library but interpolation, one output or joint ones, sample weights; ReLU,
-        Euclidean ball, no skip, bias "penalized" or "none".
+        Euclidean ball, any skip, bias "penalized" or "none".
     settings : TrainingSettings
     start : ReluNetwork, optional
         Where all seeds begin, instead of what the settings draw.
@@ -154,10 +165,10 @@ def train(
         check_label_noise(problem)
     if resume is None:
         draw = starting_weights(problem, settings)
-        hidden, output = draw if start is None else weights_of_network(problem, settings, start)
-        record = record_of(problem, 0, 0.0, hidden, output, np.ones(len(output), dtype=bool))
+        weights = draw if start is None else weights_of_network(problem, settings, start)
+        record = record_of(problem, 0, 0.0, weights, np.ones(len(weights[0]), dtype=bool))
         run = TrainingRun(
-            settings, problem_fingerprint(problem), problem.bias, 0, hidden, output, {}, record,
+            settings, problem_fingerprint(problem), problem.bias, 0, *weights, {}, record,
             np.where(np.isfinite(record.objective[0]), -1, 0), Termination.ROUND_LIMIT,
         )  # fmt: skip
     else:
@@ -165,7 +176,7 @@ def train(
             raise InvalidProblem("start: a run that is resumed has its weights; leave start out.")
         run = _resumable(problem, settings, resume)
     require("torch", extra="torch")
-    from measurelp.training._torch_steps import Weights, advance
+    from measurelp.training._torch_steps import advance
 
     _check_device(device)
     largest = _EXPLODED * np.fmax(run.record.objective[0], problem.loss_value(0.0 * problem.y))
@@ -175,9 +186,8 @@ def train(
                 return replace(run, termination=Termination.NUMERICAL)
             next_record = run.step - run.step % settings.record_every + settings.record_every
             steps = range(run.step, min(next_record, settings.steps))
-            begin = Weights(run.hidden, run.output, run.memory)
             clock = time.perf_counter()
-            after = advance(problem, settings, begin, steps, device)
+            after = advance(problem, settings, run.weights, run.memory, steps, device)
             seconds = float(run.record.seconds[-1]) + time.perf_counter() - clock
             run = _recorded(problem, run, after, steps, seconds, largest)
             if monitor is not None and monitor(run) and run.step < settings.steps:
@@ -189,19 +199,20 @@ def train(
 
 
 def _recorded(
-    problem: MeasureProblem, run: TrainingRun, after: tuple[Matrix, Matrix, dict[str, NDArray[np.generic]]],
-    steps: range, seconds: float, largest: Matrix,
+    problem: MeasureProblem, run: TrainingRun,
+    after: tuple[Weights, dict[str, NDArray[np.generic]]], steps: range, seconds: float, largest: Matrix,
 ) -> TrainingRun:  # fmt: skip
-    hidden, output, memory = after
+    weights, memory = after
     was_healthy = run.diverged_at < 0
-    entry = record_of(problem, steps.stop, seconds, hidden, output, was_healthy)
+    entry = record_of(problem, steps.stop, seconds, weights, was_healthy)
     healthy = was_healthy & (entry.objective[0] <= largest)  # false for NaN
     if not healthy.all():
-        hidden, output = np.array(hidden), np.array(output)
-        hidden[~healthy], output[~healthy] = run.hidden[~healthy], run.output[~healthy]
-        entry = record_of(problem, steps.stop, seconds, hidden, output, healthy)
+        weights = Weights(*(np.array(part) for part in weights))
+        for part, before in zip(weights, run.weights, strict=True):
+            part[~healthy] = before[~healthy]
+        entry = record_of(problem, steps.stop, seconds, weights, healthy)
     return replace(
-        run, step=steps.stop, hidden=hidden, output=output, memory=memory,
+        run, step=steps.stop, **weights._asdict(), memory=memory,
         record=run.record.extended(entry),
         diverged_at=np.where(was_healthy & ~healthy, steps.stop, run.diverged_at),
     )  # fmt: skip
@@ -209,7 +220,9 @@ def _recorded(
 
 def problem_fingerprint(problem: MeasureProblem) -> str:
     """SHA-256 of what training sees of a problem."""
-    digest = hashlib.sha256(f"{problem.lam!r} {problem.bias} {problem.loss!r}".encode())
+    digest = hashlib.sha256(
+        f"{problem.lam!r} {problem.bias} {problem.skip} {problem.loss!r}".encode()
+    )
     for array in (problem.X, problem.y, problem.sample_weight):
         digest.update(repr(array.shape).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -221,8 +234,9 @@ def _resumable(
 ) -> TrainingRun:
     if run.fingerprint != problem_fingerprint(problem):
         raise InvalidProblem("resume: the run was trained on another problem.")
-    expected = problem.lifted.shape[1:], problem.y.shape[1:]
-    if (run.hidden.shape[2:], run.output.shape[2:]) != expected:
+    outputs = problem.y.shape[1:]
+    expected = (problem.lifted.shape[1:], outputs, (problem.skip_columns.shape[1], *outputs))
+    if (run.hidden.shape[2:], run.output.shape[2:], run.skip.shape[1:]) != expected:
         raise InvalidProblem("resume: the run's weights do not have the shapes of its problem's.")
     ours, theirs = settings.document(), run.settings.document()
     other = sorted(key for key in ours if key != "steps" and ours[key] != theirs[key])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +16,19 @@ from measurelp.training.settings import TrainingSettings
 Matrix = NDArray[np.float64]
 
 
-def starting_weights(problem: MeasureProblem, settings: TrainingSettings) -> tuple[Matrix, Matrix]:
-    """Hidden weights (seeds, k, d') and output weights (seeds, k), or (seeds, k, c) for c outputs."""
+class Weights(NamedTuple):
+    """Hidden weights (seeds, k, d'), output weights (seeds, k) and skip coefficients (seeds, p).
+
+    For c outputs the last two are (seeds, k, c) and (seeds, p, c).
+    """
+
+    hidden: Matrix
+    output: Matrix
+    skip: Matrix
+
+
+def starting_weights(problem: MeasureProblem, settings: TrainingSettings) -> Weights:
+    """What the settings draw; the skip begins at 0."""
     k, inputs = settings.width, problem.lifted.shape[1]
     drawn = []
     for seed in settings.seeds:
@@ -28,16 +41,15 @@ def starting_weights(problem: MeasureProblem, settings: TrainingSettings) -> tup
             w = half * w / np.linalg.norm(w, axis=1, keepdims=True)
             v = half * (v.T / mass_sizes(v)).T
         drawn.append(_as_particles(settings, w, v))
-    return np.array([w for w, _ in drawn]), np.array([v for _, v in drawn])
+    skip = np.zeros((len(drawn), problem.skip_columns.shape[1], *problem.y.shape[1:]))
+    return Weights(np.array([w for w, _ in drawn]), np.array([v for _, v in drawn]), skip)
 
 
 def weights_of_network(
     problem: MeasureProblem, settings: TrainingSettings, network: ReluNetwork
-) -> tuple[Matrix, Matrix]:
+) -> Weights:
     """The same weights for every seed, from a network."""
     network.require_relu("training")
-    if network.skip is not None or np.any(network.output_bias):
-        raise InvalidProblem("start: expected a network with neither skip nor output bias.")
     if network.output_weights.shape[1:] != problem.y.shape[1:]:
         raise InvalidProblem(
             f"start: expected {problem.n_outputs} outputs, found output weights of shape "
@@ -54,8 +66,23 @@ def weights_of_network(
     if problem.has_bias:
         w = np.column_stack([w, network.hidden_bias])
     w, v = _as_particles(settings, w, network.output_weights)
-    runs = len(settings.seeds)
-    return np.repeat(w[None], runs, axis=0), np.repeat(v[None], runs, axis=0)
+    parts = (w, v, _skip_coefficients(problem, network))
+    return Weights(*(np.repeat(part[None], len(settings.seeds), axis=0) for part in parts))
+
+
+def _skip_coefficients(problem: MeasureProblem, network: ReluNetwork) -> Matrix:
+    """The network's affine part in the problem's skip columns; refused if it is not in their span."""
+    outputs = problem.y.shape[1:]
+    linear = np.zeros((problem.d, *outputs)) if network.skip is None else network.skip.linear
+    constant = np.broadcast_to(network.output_bias, (1, *outputs))
+    affine = np.concatenate([linear, constant])
+    left_out, kept = np.split(affine, [len(affine) - problem.skip_columns.shape[1]])
+    if np.any(left_out):
+        raise InvalidProblem(
+            f'start: the network has an output bias or a linear part that skip="{problem.skip}" does '
+            "not have."
+        )
+    return kept
 
 
 def _as_particles(

@@ -14,14 +14,12 @@ def check_trainable(problem: MeasureProblem) -> None:
     wrong = {
         "ball": problem.ball.name if not isinstance(problem.ball, L2Ball) else "",
         "activation": problem.activation.name if not isinstance(problem.activation, ReLU) else "",
-        "skip": problem.skip if problem.skip != "none" else "",
         "bias": problem.bias if problem.bias == "free" else "",
     }
     for name, found in wrong.items():
         if found:
             raise InvalidProblem(
-                f"{name}: training takes ReLU, the Euclidean ball, no skip and no free bias; found "
-                f"{found}."
+                f"{name}: training takes ReLU, the Euclidean ball and no free bias; found {found}."
             )
     if problem.loss.is_hard_constraint:
         raise InvalidProblem(

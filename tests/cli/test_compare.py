@@ -32,7 +32,9 @@ CASES = {
     "classes": (
         ["--target", "three", "--loss", "multinomial_logistic"], mlp.MultinomialLogistic(), [5]
     ),
-    "outputs": (["--target", "y", "--target", "z", "--outputs", "joint"], mlp.Squared(), [2, 3]),
+    "outputs": (
+        ["--target", "y", "--target", "z", "--outputs", "joint", "--skip", "constant"], mlp.Squared(), [2, 3]
+    ),
 }  # fmt: skip
 
 
@@ -45,7 +47,8 @@ def test_runs_are_held_against_the_optimum_of_the_same_problem(run_json, table, 
     code, found = run_json("compare", *options, "--resume", kept, "--csv", out)
     assert code == 0 and found["optimum"]["verdict"] == "OPTIMAL"
     y = columns[:, at[0]] if len(at) == 1 else columns[:, at]
-    problem = mlp.MeasureProblem(X, y, lam=0.3, loss=loss)
+    skip = "constant" if "--skip" in words else "none"
+    problem = mlp.MeasureProblem(X, y, lam=0.3, loss=loss, skip=skip)
     best = mlp.solve(problem).certificate
     assert found["optimum"]["primal_value"] == pytest.approx(best.primal_value, rel=3e-6)
     assert found["problem"]["loss"] == loss.name and len(found["runs"]) == 4

@@ -380,7 +380,7 @@ def test_settings_are_checked(options, word):
 def test_problems_of_another_form_are_refused():
     settings = TrainingSettings(method="gd", width=3, steps=1)
     for problem, word in (
-        (small(loss=mlp.Interpolation()), "loss"), (small(skip="affine"), "skip"),
+        (small(loss=mlp.Interpolation()), "loss"), (small(skip="affine", bias="free"), "bias"),
         (small(ball=mlp.L1Ball()), "ball"), (small(activation=mlp.LeakyReLU(0.1)), "activation"),
         (mlp.MeasureProblem(np.eye(2), np.eye(2), lam=1.0, outputs="separate"), "outputs"),
     ):  # fmt: skip
