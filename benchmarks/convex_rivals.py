@@ -4,7 +4,7 @@
 
 Both need NumPy 1 and other pins, so PYTHON is the interpreter of a virtual environment that has the rival:
 
-    pip install pyscnn "numpy<2"     (it brings torch)
+    pip install pyscnn ecos "numpy<2"     (it brings torch)
     pip install adelie "numpy<2"
 
 A rival whose interpreter is not given is recorded as missing.  They get the problem and, where they take them, all cells
@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--scnn", metavar="PYTHON")
     parser.add_argument("--adelie", metavar="PYTHON")
-    parser.add_argument("--limit", type=float, default=120.0, help="seconds for one run of a rival")
+    parser.add_argument("--limit", type=float, default=300.0, help="seconds for one run of a rival")
     parser.add_argument("--output", type=Path, default=RESULTS / "convex_rivals.json")
     options = parser.parse_args(arguments)
     results = []
@@ -122,6 +122,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
         runs = {
             "scnn, defaults": (options.scnn, "scnn_solve.py", ["defaults"]),
+            "scnn, data not scaled": (options.scnn, "scnn_solve.py", ["unscaled"]),
             "scnn, all cells given": (options.scnn, "scnn_solve.py", ["all"]),
             "adelie to 1e-10, all cells given": (options.adelie, "adelie_solve.py", ["1e-10"]),
             "adelie to 1e-12, all cells given": (options.adelie, "adelie_solve.py", ["1e-12"]),

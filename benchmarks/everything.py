@@ -22,7 +22,11 @@ from descent import PROBLEMS
 from growth import PARTS
 
 HERE = Path(__file__).resolve().parent
-RIVALS = {"scnn": ["pyscnn", "numpy<2"], "adelie": ["adelie", "numpy<2"], "skglm": ["skglm"]}
+RIVALS = {
+    "scnn": ["pyscnn", "ecos", "numpy<2"],
+    "adelie": ["adelie", "numpy<2"],
+    "skglm": ["skglm"],
+}
 
 
 def interpreter(rival: str, environments: Path) -> str | None:

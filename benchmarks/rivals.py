@@ -39,6 +39,7 @@ BEFORE = {
     "CVXPY + Clarabel, all cells given": ("3.4 to 9.7", "1e-7", "16 to 24"),
     "scnn, defaults": ("2.2", "0.31", "161"),
     "scnn, all cells given": ("74", "6e-3", "2074"),
+    "scnn through ECOS, all cells given": ("29", "1e-7", "4904"),
     "adelie to 1e-10, all cells given": ("2.4", "5.5e-5", "14"),
     "Adam in torch, width 500": ("2.8", "9e-4", "500"),
     "multitask lasso, sklearn": ("4.9", "1.4e-2", ""),
@@ -188,7 +189,11 @@ def main(arguments: list[str] | None = None) -> None:
     works = {
         "CVXPY + Clarabel, all cells given": clarabel,
         "scnn, defaults": lambda: convex(scnn, "scnn_solve.py", "defaults", problem, limit),
+        "scnn, data not scaled": lambda: convex(scnn, "scnn_solve.py", "unscaled", problem, limit),
         "scnn, all cells given": lambda: convex(scnn, "scnn_solve.py", "all", problem, limit),
+        "scnn through ECOS, all cells given": lambda: convex(
+            scnn, "scnn_solve.py", "ecos", problem, limit
+        ),
         "adelie to 1e-10, all cells given": lambda: convex(
             adelie, "adelie_solve.py", "1e-10", problem, limit
         ),

@@ -1,10 +1,12 @@
 """Run scnn (pyscnn) on one problem; started by `../convex_rivals.py` with the interpreter of scnn's own environment.
 
-    python scnn_solve.py INPUT.npz OUTPUT.npz {defaults|all}
+    python scnn_solve.py INPUT.npz OUTPUT.npz {defaults|unscaled|all|ecos}
 
-Reads X (n, d), y, lam and gate weights (m, d).  ``defaults`` is `scnn.optimize.optimize` with 1000 sampled gates as a user
-would call it; ``all`` gives its augmented-Lagrangian solver a gate for every cell.  Writes the hidden and output weights of the
-network and the seconds of solving.  scnn minimises |f - y|^2/(2n) + lam |.|, in single precision by default.
+Reads X (n, d), y, lam and gate weights (m, d); scnn minimises |f - y|^2/(2n) + lam/n |.|.  ``defaults`` is
+`scnn.optimize.optimize` with 1000 sampled gates as a user would call it: single precision, and columns scaled to unit length, so
+that it is another problem's optimum.  ``unscaled`` is the same on the data as they are, in double precision.  ``all`` gives its
+augmented-Lagrangian solver a gate for every cell, to 1e-6, and ``ecos`` gives them to its program for CVXPY and ECOS.  Writes the
+hidden and output weights of the network and the seconds of solving.
 """
 
 import sys
@@ -17,20 +19,23 @@ from scnn.metrics import Metrics
 from scnn.models import ConvexReLU
 from scnn.optimize import optimize, optimize_model
 from scnn.regularizers import NeuronGL1
-from scnn.solvers import AL
+from scnn.solvers import AL, CVXPYSolver
 
 torch.set_num_threads(1)
 given = np.load(sys.argv[1])
 X, y, weights, lam = given["X"], given["y"], given["weights"], float(given["lam"])
 n = len(X)
-options = {"regularizer": NeuronGL1(lam / n), "unitize_data": False, "dtype": "float64"}
+regularizer = NeuronGL1(lam / n)
+unscaled = {"regularizer": regularizer, "unitize_data": False, "dtype": "float64"}
 start = time.perf_counter()
 if sys.argv[3] == "defaults":
-    model, _ = optimize("relu", 1000, X, y[:, None], **options)
+    model, _ = optimize("relu", 1000, X, y[:, None], regularizer=regularizer)
+elif sys.argv[3] == "unscaled":
+    model, _ = optimize("relu", 1000, X, y[:, None], **unscaled)
 else:
     model = ConvexReLU(weights.T.copy())
-    solver = AL(model, tol=1e-9, constraint_tol=1e-9)
-    model, _ = optimize_model(model, solver, Metrics(), X, y[:, None], **options)
+    solver = CVXPYSolver(model, "ecos") if sys.argv[3] == "ecos" else AL(model)
+    model, _ = optimize_model(model, solver, Metrics(), X, y[:, None], **unscaled)
 seconds = time.perf_counter() - start
 first, second = (np.asarray(part, dtype=float) for part in model.parameters)
 np.savez(sys.argv[2], hidden=first, output=second, seconds=seconds, version=version("pyscnn"))
