@@ -191,11 +191,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "measurelp.problem": (
-        "Absolute", "AbsoluteValue", "GatedReLU", "Hinge", "Huber", "Interpolation", "L1Ball", "L2Ball", "LInfBall", "LeakyReLU", "Logistic", "Loss",
-        "MeasureProblem", "Poisson", "Quantile", "ReLU", "Squared", "SquaredHinge",
-        "Threshold",
-        "MeasureProblem", "MultinomialLogistic", "Poisson", "Quantile", "ReLU", "Squared", "SquaredHinge",
-        "lam_from_weight_decay",
+        "Absolute", "AbsoluteValue", "GatedReLU", "Hinge", "Huber", "Interpolation", "L1Ball",
+        "L2Ball", "LInfBall", "LeakyReLU", "Logistic", "Loss", "MeasureProblem",
+        "MultinomialLogistic", "Poisson", "Quantile", "ReLU", "Squared", "SquaredHinge",
+        "Threshold", "lam_from_weight_decay",
     ),
     "measurelp.arrangement": (
         "Arrangement", "Cells", "count_cells", "enumerate_cells", "iter_cells",
@@ -232,8 +231,8 @@ _HOMES = {
     ),
     "measurelp.solving": (
         "Diagnosis", "GatedRelaxation", "LabelNoiseOptimum", "Solution", "certify", "diagnose",
-        "gated_relaxation", "label_noise_optimum", "label_noise_regulariser", "lam_max", "lam_max_bracket", "load_solution",
-        "solve",
+        "gated_relaxation", "label_noise_optimum", "label_noise_regulariser", "lam_max",
+        "lam_max_bracket", "load_solution", "solve",
     ),
     "measurelp.sparse": (
         "LassoGap", "LearnedNetwork", "RecoveryRates", "SparseCodes", "UnrolledNetwork",

@@ -57,7 +57,7 @@ class Forces(NamedTuple):
 
     @property
     def net(self) -> Matrix:
-        """Their sum, 0 at a stationary point."""
+        """Their sum; :meth:`Representations.forces` says where it is 0."""
         return self.attraction + self.repulsion
 
 
@@ -180,8 +180,9 @@ class Representations:
         :math:`-\lambda (K_{l-1}^\sigma)^+ Z_l` and
         :math:`\lambda\,\sigma'(Z_l)\odot(K_l^{\sigma})^+K_{l+1}(K_l^\sigma)^+ Z_l^\sigma`, the
         constant's column left out; sigma' is 0 at 0.  They are gradients along movements that
-        keep ranges and ranks: where the next layer needs all of this one's range, equilibrium
-        means no force within that range, ``preactivations[layer].T @ net = 0``.
+        keep ranges, ranks and the signs of preactivations.  At a stationary point where the next layer
+        needs all of this one's range and no preactivation of a sample is 0, there is no force within
+        that range, ``preactivations[layer].T @ net = 0``; at a kink a force against it may remain.
         """
         positive_number("lam", lam)
         if not 0 <= layer < self.depth - 1:
