@@ -40,7 +40,7 @@ from __future__ import annotations
 import numpy as np
 
 from measurelp._jit_kernels import entry, inner
-from measurelp.oracle._arena_kernels import BUMP, LIVE, add, allocate, free, size_class
+from measurelp.oracle._arena_kernels import add, allocate, free
 from measurelp.oracle._cone_bounds_kernels import U, least_over_faces, proved_length
 from measurelp.oracle._cone_rows_kernels import (
     chord_heights,
@@ -54,25 +54,18 @@ from measurelp.oracle._cone_rows_kernels import (
 )
 from measurelp.oracle._frontier_kernels import (
     BEST,
-    DONE,
-    END_ROOT,
-    GROW,
     MAX_DEPTH,
-    N_FREE,
-    N_PILE,
     NEXT_ROOT,
     NODES,
-    PAUSED,
     UPPER,
     WORK,
-    peek,
     put,
     record,
     release,
     reserve,
-    take,
 )
 from measurelp.oracle._kernels import min_norm_point, workspace
+from measurelp.oracle._next_node_kernels import NODE, ROOT, next_node
 
 _NODE_WORK = 200  # what a node costs beside its rows, in rows
 _CHILD_SWEEPS = 1  # over the normals, before a child is made
@@ -142,7 +135,6 @@ def sweep(
     ``most_open`` nodes and ``most_live`` rows are in use.
     """
     begin, count, plus, depth, alive, bound, generator, normal, uncut, linear, guess = frames
-    counts = frontier[5]
     r, n = rows.shape
     room = 64
     q = np.empty((r, room)).T
@@ -171,36 +163,19 @@ def sweep(
     treated = 0
     work = 0
     while True:
-        frame = peek(frontier)
-        roomy = chunks[LIVE] < most_live and bound.shape[0] - counts[N_FREE] < most_open
-        on_pile = counts[N_PILE] > 0 or not roomy
-        threshold = max(level, floats[BEST] * (1.0 + tolerance))
-        if frame >= 0 and frontier[0][frame] <= threshold:
-            floats[UPPER] = max(floats[UPPER], frontier[0][frame])
-            frame = take(frontier)
-            free(chunks, arena_row, begin[frame], count[frame])
-            release(frontier, frame)
-            continue
-        opens = ints[NEXT_ROOT] < ints[END_ROOT] and (frame < 0 or not on_pile)
-        if frame < 0 and not opens:
+        why, frame, on_pile = next_node(
+            frontier, chunks, arena_row, begin, count, n, most_live, most_open, ints, floats, level,
+            tolerance, treated >= node_limit or work >= work_limit,
+        )  # fmt: skip
+        if why not in (NODE, ROOT):
             ints[WORK] += work
-            return DONE
-        if treated >= node_limit or work >= work_limit:
-            ints[WORK] += work
-            return PAUSED
-        most = n if opens else count[frame]
-        if counts[N_FREE] < 3 or chunks[BUMP] + (24 << size_class(most)) > arena_row.shape[0]:
-            ints[WORK] += work
-            return GROW
-        if opens:
-            frame = reserve(frontier)
+            return why
+        if why == ROOT:
             _open_orthant(
                 ints[NEXT_ROOT], frame, top, rows, n_plus, total, frames, arena_row, arena_v, chunks
             )
             ints[NEXT_ROOT] += 1
             work += n
-        else:
-            take(frontier)
         first = begin[frame]
         m = count[frame]
         last = first + m

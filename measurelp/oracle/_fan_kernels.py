@@ -27,31 +27,24 @@ level, which multiplies a bound by at most 1 + 2 u D.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from measurelp.oracle._arena_kernels import BUMP, LIVE, add, allocate, free, size_class
+from measurelp._jit_kernels import entry, inner
+from measurelp.oracle._arena_kernels import add, allocate, free
 from measurelp.oracle._cone_bounds_kernels import U
 from measurelp.oracle._frontier_kernels import (
     BEST,
-    DONE,
-    END_ROOT,
-    GROW,
     MAX_DEPTH,
-    N_FREE,
-    N_PILE,
     NEXT_ROOT,
     NODES,
-    PAUSED,
     UPPER,
     WORK,
-    peek,
     put,
     record,
     release,
     reserve,
-    take,
 )
 from measurelp.oracle._kernels import dual_value
+from measurelp.oracle._next_node_kernels import NODE, ROOT, next_node
 from measurelp.oracle._walk_kernels import concave_maximum, walk_space
 
 _NODE_WORK = 50
@@ -60,7 +53,7 @@ _ROW_BY_ROW = 60
 _DEEPEST = 4000
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _open_root(root, negligible, slot, top, rows, alpha, total, frames, arena_row, arena_v, chunks):
     """Put the cone of given generators (r, r) into a slot.
 
@@ -101,7 +94,7 @@ def _open_root(root, negligible, slot, top, rows, alpha, total, frames, arena_ro
         uncut[slot, j] += carry[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _root_values(root, negligible, row, value):
     """<row, generator> for all generators of a root, and whether some are positive, negative."""
     size = 0.0
@@ -120,7 +113,7 @@ def _root_values(root, negligible, row, value):
     return positive, negative
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _give_rows(
     frame, child, new, old, share, rest, middle, keep, carry, alpha, frames, arena_row, arena_v,
     chunks,
@@ -167,14 +160,13 @@ def _give_rows(
     count[child] = size
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def sweep_fan(
     rows, alpha, total, reach, top, roots, frames, arena_row, arena_v, chunks, frontier, most_live,
     most_open, ints, floats, level, tolerance, node_limit, work_limit, peaks, peak_values,
 ):  # fmt: skip
     """Work the tree, as ``sweep`` of ``_cone_kernels`` does, over cones where the norm is linear."""
     begin, count, depth, alive, bound, generator, uncut, linear = frames
-    counts = frontier[5]
     n, r = rows.shape
     room = 64
     q = np.empty((room, r))
@@ -194,37 +186,20 @@ def sweep_fan(
     treated = 0
     work = 0
     while True:
-        frame = peek(frontier)
-        roomy = chunks[LIVE] < most_live and bound.shape[0] - counts[N_FREE] < most_open
-        on_pile = counts[N_PILE] > 0 or not roomy
-        threshold = max(level, floats[BEST] * (1.0 + tolerance))
-        if frame >= 0 and frontier[0][frame] <= threshold:
-            floats[UPPER] = max(floats[UPPER], frontier[0][frame])
-            frame = take(frontier)
-            free(chunks, arena_row, begin[frame], count[frame])
-            release(frontier, frame)
-            continue
-        opens = ints[NEXT_ROOT] < ints[END_ROOT] and (frame < 0 or not on_pile)
-        if frame < 0 and not opens:
+        why, frame, on_pile = next_node(
+            frontier, chunks, arena_row, begin, count, n, most_live, most_open, ints, floats, level,
+            tolerance, treated >= node_limit or work >= work_limit,
+        )  # fmt: skip
+        if why not in (NODE, ROOT):
             ints[WORK] += work
-            return DONE
-        if treated >= node_limit or work >= work_limit:
-            ints[WORK] += work
-            return PAUSED
-        most = n if opens else count[frame]
-        if counts[N_FREE] < 3 or chunks[BUMP] + (24 << size_class(most)) > arena_row.shape[0]:
-            ints[WORK] += work
-            return GROW
-        if opens:
-            frame = reserve(frontier)
+            return why
+        if why == ROOT:
             _open_root(
                 roots[ints[NEXT_ROOT]], 4.0 * r * U, frame, top, rows, alpha, total, frames,
                 arena_row, arena_v, chunks,
             )  # fmt: skip
             ints[NEXT_ROOT] += 1
             work += n
-        else:
-            take(frontier)
         first = begin[frame]
         m = count[frame]
         last = first + m
@@ -362,7 +337,7 @@ def sweep_fan(
         release(frontier, frame)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _crossing_split(
     alpha, arena_row, arena_v, first, last, sigma, t, row_by_row, crossings, weights
 ):  # fmt: skip

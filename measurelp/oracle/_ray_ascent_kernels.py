@@ -10,12 +10,13 @@ hyperplanes, until none of them leads higher.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from measurelp._jit_kernels import entry, inner
 
 _GAIN = 1e-10
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def ascend_to_rays(normals, coefficients, is_l1, points, steps):
     """Climb sum_i c_ki <normal_i, w>_+ / |w| from points[k] (in place) to rays.
 
@@ -60,7 +61,7 @@ def ascend_to_rays(normals, coefficients, is_l1, points, steps):
         _settle(normals, tight, count, is_l1, w, frame)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _norm(is_l1, w):
     total = 0.0
     for c in range(w.shape[0]):
@@ -68,7 +69,7 @@ def _norm(is_l1, w):
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _ratio(normals, coefficient, is_l1, w):
     total = 0.0
     for i in range(normals.shape[0]):
@@ -80,7 +81,7 @@ def _ratio(normals, coefficient, is_l1, w):
     return total / _norm(is_l1, w)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _reject(v, frame, size):
     """Take the parts along the first orthonormal vectors of a frame away; what length is left."""
     for _ in range(2):
@@ -96,7 +97,7 @@ def _reject(v, frame, size):
     return np.sqrt(length)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _append(v, frame, size):
     """Add a vector to an orthonormal frame if it is independent; the new size."""
     before = 0.0
@@ -110,7 +111,7 @@ def _append(v, frame, size):
     return size + 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _direction(normals, coefficient, tight, count, but, w, frame):
     """A unit vector inside the tight hyperplanes (one left out), orthogonal to w, rather uphill."""
     m, p = normals.shape
@@ -141,7 +142,7 @@ def _direction(normals, coefficient, tight, count, but, w, frame):
     return frame[size].copy()
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _best_in_plane(normals, coefficient, is_l1, w, q):
     """The best ray of the plane of w and q, the normal that is zero there, and its value.
 
@@ -204,7 +205,7 @@ def _best_in_plane(normals, coefficient, is_l1, w, q):
     return best, best_index, best_value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _settle(normals, tight, count, is_l1, w, frame):
     """Put w onto its hyperplanes to rounding, with exact zeros, and scale it to norm 1."""
     p = w.shape[0]

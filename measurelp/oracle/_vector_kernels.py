@@ -21,28 +21,21 @@ from __future__ import annotations
 import numpy as np
 
 from measurelp._jit_kernels import entry, inner
-from measurelp.oracle._arena_kernels import BUMP, LIVE, add, allocate, free, size_class
+from measurelp.oracle._arena_kernels import add, allocate, free
 from measurelp.oracle._copositive_kernels import U, copositive_workspace
 from measurelp.oracle._frontier_kernels import (
     BEST,
-    DONE,
-    END_ROOT,
-    GROW,
     MAX_DEPTH,
-    N_FREE,
-    N_PILE,
     NEXT_ROOT,
     NODES,
-    PAUSED,
     UPPER,
     WORK,
-    peek,
     put,
     record,
     release,
     reserve,
-    take,
 )
+from measurelp.oracle._next_node_kernels import NODE, ROOT, next_node
 from measurelp.oracle._split_kernels import MAX_CROSSINGS, best_split
 from measurelp.oracle._vector_bounds_kernels import relaxation, stays_below
 
@@ -140,7 +133,6 @@ def sweep(
     have until they are opened.  Points found above ``level`` are appended to ``peaks`` with |F|.
     """
     begin, count, depth, bound, generator, normal, uncut, direction = frames
-    counts = frontier[5]
     n, r = rows.shape
     c = weights.shape[1]
     room = 64
@@ -156,37 +148,21 @@ def sweep(
     treated = 0
     work = 0
     while True:
-        frame = peek(frontier)
-        roomy = chunks[LIVE] < most_live and bound.shape[0] - counts[N_FREE] < most_open
-        on_pile = counts[N_PILE] > 0 or not roomy
-        threshold = max(level, floats[BEST] * (1.0 + tolerance))
-        if frame >= 0 and bound[frame] <= threshold:
-            floats[UPPER] = max(floats[UPPER], bound[frame])
-            frame = take(frontier)
-            free(chunks, arena_row, begin[frame], count[frame])
-            release(frontier, frame)
-            continue
-        opens = ints[NEXT_ROOT] < ints[END_ROOT] and (frame < 0 or not on_pile)
-        if frame < 0 and not opens:
+        why, frame, on_pile = next_node(
+            frontier, chunks, arena_row, begin, count, n, most_live, most_open, ints, floats, level,
+            tolerance, treated >= node_limit or work >= work_limit,
+        )  # fmt: skip
+        if why not in (NODE, ROOT):
             ints[WORK] += work
-            return DONE
-        if treated >= node_limit or work >= work_limit:
-            ints[WORK] += work
-            return PAUSED
-        most = n if opens else count[frame]
-        if counts[N_FREE] < 3 or chunks[BUMP] + (24 << size_class(most)) > arena_row.shape[0]:
-            ints[WORK] += work
-            return GROW
-        if opens:
-            frame = reserve(frontier)
+            return why
+        if why == ROOT:
             _open_orthant(
                 ints[NEXT_ROOT], frame, top, rows, weights, linear, frames, arena_row, arena_v,
                 chunks,
             )  # fmt: skip
             ints[NEXT_ROOT] += 1
             work += n
-        else:
-            take(frontier)
+        threshold = max(level, floats[BEST] * (1.0 + tolerance))
         first = begin[frame]
         m = count[frame]
         last = first + m

@@ -13,12 +13,13 @@ does.  d is small, so the vertex's matrix is inverted anew at every step.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from measurelp._jit_kernels import entry, inner
 
 _STEPS_PER_COORDINATE = 20
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def walk_space(r):
     """The arrays that ``concave_maximum`` works in."""
     return (
@@ -27,7 +28,7 @@ def walk_space(r):
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _inverse(matrix, out, augmented):
     """The inverse by elimination with partial pivoting; False where it is singular."""
     r = out.shape[0]
@@ -60,7 +61,7 @@ def _inverse(matrix, out, augmented):
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@entry()
 def concave_maximum(base, q, n_q, enough, too_much, status, inner, t, h, space):
     """Maximise <base, t> - sum_l (q_l . t)_+ over the simplex; the majorant that proves it.
 
@@ -220,7 +221,7 @@ def concave_maximum(base, q, n_q, enough, too_much, status, inner, t, h, space):
     return least
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner()
 def _is_wall(number, which, but):
     """Whether a wall number is among those of a vertex, one place left out."""
     for k in range(1, number.shape[0]):
