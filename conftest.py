@@ -1,6 +1,7 @@
-"""Examples in docstrings are tested everywhere but in modules that need a missing package."""
+"""What all tests need: a Ctrl-C that works, and no examples from modules that need a missing package."""
 
 import importlib.util
+import signal
 
 collect_ignore = []
 if importlib.util.find_spec("torch") is None:
@@ -9,3 +10,9 @@ if importlib.util.find_spec("torch") is None:
         "measurelp/network/_torch_modules.py", "measurelp/sparse/_torch_lista.py",
         "measurelp/training/_torch_steps.py",
     ]  # fmt: skip
+
+
+def pytest_configure() -> None:
+    """Take back SIGINT, which a shell has its jobs in the background ignore, and their children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
