@@ -116,6 +116,23 @@ def test_no_end_is_below_the_proved_bound_and_the_best_is_near(loss):
     assert best < NEAR.get(loss.name, 5e-3)
 
 
+@pytest.mark.slow
+@by_name
+def test_every_method_by_name_stays_above_and_adam_comes_near(loss):
+    problem = small(loss, n=12, share=0.1)
+    solution = mlp.solve(problem, tol_gap=1e-9)
+    words = [w for w in method_settings(problem) if w != "label_noise" or loss.name in OF_NUMBERS]
+    done = compare(problem, words, [30], (0, 1), steps=2000, solution=solution)
+    bound = solution.certificate.dual_value
+    for (word, _), run in done.runs.items():
+        assert np.all(run.diverged_at == -1)
+        assert np.all(run.record.objective >= bound - 1e-12 * abs(bound))
+        if word != "adamw":  # which minimises another objective
+            assert np.all(run.record.objective[-1] < run.record.objective[0])
+    near = [end.relative_gap for end in done.endpoints if end.method == "adam"]
+    assert max(near) < NEAR.get(loss.name, 1e-2)
+
+
 @by_name
 def test_the_record_is_recomputed_from_the_networks(loss):
     problem = small(loss, sample_weight=np.arange(1.0, 9.0) / 4)
