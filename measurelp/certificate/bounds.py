@@ -1,9 +1,8 @@
-"""Primal and dual values with their rounding, and the neuron that lowers an objective."""
+"""Primal and dual values with their rounding."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -11,12 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from measurelp.certificate.certificate import Improvement
 from measurelp.measure import AtomicMeasure, Skip, mass_sizes
 from measurelp.problem import MeasureProblem
 
 _ROUNDOFF = 2.0**-53
-_MOST_SEARCHED = 32
 _INDEPENDENT = 1e-8
 
 
@@ -236,144 +233,6 @@ def _is_exactly_orthogonal(problem: MeasureProblem, alpha: NDArray[np.float64]) 
             if sum(Fraction(float(column[i])) * Fraction(float(part[i])) for i in used):
                 return False
     return True
-
-
-def best_improvement(
-    problem: MeasureProblem, candidate: Evaluation, witnesses: NDArray[np.float64]
-) -> Improvement | None:
-    r"""The single neuron whose addition lowers the objective most.
-
-    Tried are the given unit weights (witnesses of \|eta\|, (q, d')) and every atom of the
-    candidate.  Along w the objective is convex in the mass.  For the squared loss it is a
-    parabola with slope -eta(w), so the best mass is known; for others those that gain most to
-    first order are searched.  The objective is recomputed with the neuron, and only a true
-    decrease counts.
-    """
-    if problem.loss.is_hard_constraint:
-        return None
-    atoms = np.vstack([candidate.measure.atoms, witnesses])
-    known = candidate.measure.masses
-    masses = np.concatenate([known, np.zeros((len(witnesses), *known.shape[1:]))])
-    features = problem.features(atoms)
-    usable = np.any(features != 0.0, axis=0)
-    atoms, masses, features = atoms[usable], masses[usable], features[:, usable]
-    if not len(atoms):
-        return None
-    if masses.ndim == 1:
-        found = (
-            _quadratic_steps(problem, candidate, masses, features)
-            if problem.loss.is_quadratic
-            else _searched_steps(problem, candidate, masses, features)
-        )
-    elif problem.loss.is_quadratic:
-        found = _vector_steps(problem, candidate, masses, features)
-    else:
-        return None
-    steps, gains = found
-    k = int(np.argmax(gains))
-    if not gains[k] > 0.0:
-        return None
-    improved = AtomicMeasure(
-        np.vstack([candidate.measure.atoms, atoms[k : k + 1]]),
-        np.concatenate([known, steps[k : k + 1]]),
-        candidate.measure.skip,
-    )
-    merged = merge_repeated(improved)
-    objective = evaluate(problem, merged).objective
-    mass = float(steps[k]) if steps.ndim == 1 else steps[k]
-    return Improvement(atoms[k], mass, objective)
-
-
-def _quadratic_steps(
-    problem: MeasureProblem,
-    candidate: Evaluation,
-    masses: NDArray[np.float64],
-    features: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Exact minimisers over the mass at each atom, the others held: soft thresholds."""
-    alpha = problem.dual_from_fit(candidate.fit)
-    assert alpha is not None
-    curvature = np.einsum("i,ij,ij->j", problem.sample_weight, features, features)
-    curvature = np.where(curvature > 0.0, curvature, np.inf)
-    target = masses + (alpha @ features) / curvature
-    best = np.sign(target) * np.maximum(np.abs(target) - problem.lam / curvature, 0.0)
-    steps = best - masses
-    bent = np.where(np.isinf(curvature), 0.0, curvature)
-    gains = (
-        steps * (alpha @ features)
-        - 0.5 * bent * steps**2
-        - problem.lam * (np.abs(best) - np.abs(masses))
-    )
-    return steps, gains
-
-
-def _vector_steps(
-    problem: MeasureProblem,
-    candidate: Evaluation,
-    masses: NDArray[np.float64],
-    features: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The same for masses in R^c: thresholds of the whole vector, or of each entry."""
-    alpha = problem.dual_from_fit(candidate.fit)
-    assert alpha is not None
-    curvature = np.einsum("i,ij,ij->j", problem.sample_weight, features, features)
-    curvature = np.where(curvature > 0.0, curvature, np.inf)[:, None]
-    slopes = features.T @ alpha
-    target = masses + slopes / curvature
-    size = np.abs(target)
-    if problem.outputs == "joint":
-        size = np.linalg.norm(target, axis=1, keepdims=True)
-    kept = np.maximum(size - problem.lam / curvature, 0.0) / np.where(size > 0.0, size, 1.0)
-    steps = kept * target - masses
-    bent = np.where(np.isinf(curvature), 0.0, curvature)
-    dearer = problem.mass_norm(kept * target) - problem.mass_norm(masses)
-    gains = np.sum(steps * slopes - 0.5 * bent * steps**2, axis=1) - problem.lam * dearer
-    return steps, gains
-
-
-def _searched_steps(
-    problem: MeasureProblem,
-    candidate: Evaluation,
-    masses: NDArray[np.float64],
-    features: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Minimisers over the mass by a line search, at the atoms that promise most."""
-    low, high = problem.loss.dual_ends(candidate.fit, problem.y, problem.sample_weight)
-    slope = np.abs(np.clip(0.0, low, high) @ features) - problem.lam * (masses == 0.0)
-    steps, gains = np.zeros(len(masses)), np.zeros(len(masses))
-    start = candidate.objective
-    reach = np.abs(features).max(axis=0)
-    unit = max(1.0, float(np.abs(candidate.fit).max(initial=0.0)))
-    for k in np.argsort(-slope, kind="stable")[:_MOST_SEARCHED]:
-        rest = problem.lam * abs(float(masses[k]))
-
-        def along(t: float, k: int = int(k), rest: float = rest) -> float:
-            loss = problem.loss_value(candidate.fit + t * features[:, k])
-            return loss + problem.lam * abs(float(masses[k]) + t) - rest
-
-        base = along(0.0)
-        if not math.isfinite(base) or not math.isfinite(start):
-            continue
-        steps[k], value = _line_minimum(along, unit / float(reach[k]))
-        gains[k] = base - value
-    return steps, gains
-
-
-def _line_minimum(function: Callable[[float], float], unit: float) -> tuple[float, float]:
-    """A minimiser of a convex function of one variable near 0, by a golden section."""
-    best, value = 0.0, function(0.0)
-    for side in (1.0, -1.0):
-        low, high = 0.0, side * 4.0 * unit
-        for _ in range(40):
-            left, right = high - 0.618 * (high - low), low + 0.618 * (high - low)
-            if function(left) <= function(right):
-                high = right
-            else:
-                low = left
-        t = 0.5 * (low + high)
-        if function(t) < value:
-            best, value = t, function(t)
-    return best, value
 
 
 def merge_repeated(measure: AtomicMeasure) -> AtomicMeasure:

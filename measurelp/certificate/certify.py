@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from measurelp.certificate.bounds import (
     Evaluation,
     admissible_dual,
-    best_improvement,
     dual_bound,
     evaluate,
     skip_basis,
     unit_atoms,
 )
 from measurelp.certificate.certificate import Certificate, relative
+from measurelp.certificate.improvement import best_improvement
 from measurelp.dictionary.patterns import all_patterns
 from measurelp.errors import InvalidProblem
 from measurelp.measure import AtomicMeasure
