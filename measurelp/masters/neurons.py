@@ -11,6 +11,7 @@ from measurelp.measure import prune_to_extreme_point
 from measurelp.problem import Activation, Ball, Loss, MeasureProblem, RowSpace, Squared
 
 _LEAST_CURVATURE = 1e-9
+_ROUNDING = 1e-14  # of a fit or an objective
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
@@ -170,7 +171,7 @@ def merged(training: Training, neurons: Neurons, *, cosine: float, slack: float)
     """Add up neurons of one sign whose directions nearly agree, while that costs nothing.
 
     A pair is replaced by its sum when the objective, by a difference formula, grows by at
-    most ``slack``; neurons of one closed cell always qualify.  With several outputs the pair's
+    most ``slack`` and rounding; neurons of one closed cell always qualify.  With several outputs the pair's
     masses are added, at the direction of the sum of the weights.
     """
     along = neurons.weights[:, : training.n_penalized]
@@ -181,6 +182,9 @@ def merged(training: Training, neurons: Neurons, *, cosine: float, slack: float)
     weights = [np.array(w) for w in neurons.weights]
     signs = list(neurons.signs)
     fit = training.fit(neurons)
+    hard = training.loss.is_hard_constraint
+    size = float(np.abs(fit).max()) if hard else abs(training.objective(neurons))
+    slack = slack + _ROUNDING * size
     k = 0
     while k < len(weights):
         other = k + 1
