@@ -12,6 +12,8 @@ from measurelp._version import __version__
 from measurelp.cli.errors import Exit, reports_errors
 from measurelp.errors import InvalidFile
 
+_PROBLEM = ("n", "d", "loss", "parameter", "bias", "skip", "lam")
+
 
 @click.command("check", short_help="Verify a proof of optimality in exact arithmetic.")
 @click.argument("file", type=click.Path())
@@ -29,8 +31,8 @@ def command(*, file: str, as_json: bool) -> None:
     """
     try:
         document = checker.read(file)
-    except checker.Unreadable as error:
-        raise InvalidFile(f"{file}: {error}.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidFile(f"{file}: cannot be read as a proof: {error}.") from None
     proved, reason = None, None
     try:
         proved = checker.check(document)
@@ -39,37 +41,35 @@ def command(*, file: str, as_json: bool) -> None:
     code = Exit.NOT_CERTIFIED if proved is None else Exit.CERTIFIED
     if as_json:
         facts = {"measurelp": __version__, "command": "check", "exit_code": int(code)}
-        click.echo(json.dumps(facts | _facts(proved, reason), indent=1, allow_nan=False))
+        facts |= {"proved": proved is not None, "reason": reason}
+        click.echo(json.dumps(facts | _grouped(proved or {}), indent=1, allow_nan=False))
     elif proved is None:
         click.echo(f"NOT PROVED: {reason}")
     else:
-        click.echo("\n".join(["PROVED", *checker.sentences(proved)]))
+        click.echo("\n".join(["PROVED", *_sentences(proved)]))
     raise SystemExit(int(code))
 
 
-def _facts(proved: dict[str, Any] | None, reason: str | None) -> dict[str, Any]:
-    """The fields of the JSON; bounds are doubles on the safe side."""
-    if proved is None:
-        return {"proved": False, "reason": reason}
-    problem = proved["problem"]
-    return {
-        "proved": True,
-        "reason": None,
-        "problem": {
-            "n": len(problem["X"][1]),
-            "d": len(problem["X"][1][0]),
-            "loss": problem["loss"],
-            "parameter": checker.above(checker.fraction(problem["parameter"])),
-            "bias": problem["bias"],
-            "skip": problem["skip"],
-            "lam": checker.above(checker.fraction(problem["lam"])),
-        },
-        "neurons": proved["neurons"],
-        "primal_value": checker.above(proved["primal"]),
-        "dual_value": -checker.above(-proved["dual"]),
-        "gap": checker.above(proved["gap"]),
-        "misfit": checker.above(proved["misfit"]),
-        "data_sha256": proved["data_sha256"],
-        "statement_sha256": proved["statement_sha256"],
-        "records": proved["records"],
-    }
+def _grouped(proved: dict[str, Any]) -> dict[str, Any]:
+    """What was proved, with what the problem is in an object of its own."""
+    problem = {key: proved[key] for key in _PROBLEM if key in proved}
+    rest = {key: value for key, value in proved.items() if key not in _PROBLEM}
+    return ({"problem": problem} if problem else {}) | rest
+
+
+def _sentences(proved: dict[str, Any]) -> list[str]:
+    """What was proved, for people; the checker has rounded every bound to the safe side."""
+    through = proved["loss"] == "interpolation"
+    parts = [f"{proved['n']} points", f"{proved['d']} inputs", f"{proved['neurons']} neurons"]
+    parts += [f"{key} {proved[key]}" for key in ("loss", "bias", "skip", "parameter", "lam")]
+    lines = ["problem: " + ", ".join(parts)]
+    lines += [f"{key}: {proved[key]}" for key in ("data_sha256", "statement_sha256")]
+    which = "network through the data" if through else "network"
+    least, most, gap = (repr(proved[key]) for key in ("dual_value", "primal_value", "gap"))
+    lines += [f"every {which}, of any width, has an objective of at least {least}"]
+    lines += [f"that in the file has at most {most}, so it is optimal up to {gap}"]
+    if through:
+        misfit, near = (repr(proved[key]) for key in ("misfit", "near"))
+        lines += [f"it misses no target by more than {misfit}, and every network"]
+        lines += [f"that misses none by more than that has an objective of at least {near}"]
+    return lines

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,60 +87,60 @@ def cover_of_proof(path: str | os.PathLike[str]) -> ProofCover:
     """The cones of a proof's cover by cones; see :func:`plot_cover` for what is refused."""
     try:
         document = checker.read(path)
-        checker.shaped(document, checker.SHAPE, "document")
-        problem, covers = document["problem"], document["covers"]
-        parts = (document[key] for key in ("dual", "basis", "rows"))
-        functions, limit = checker.functions_of(problem, *parts)
-    except (checker.Unreadable, checker.Rejected) as error:
+        stated = checker.shaped(document, checker.SHAPE, "document", {})
+        problem, covers = stated["problem"], stated["covers"]
+        parts = (stated[key] for key in ("dual", "basis", "rows"))
+        function = next(checker.functions_of(problem, *parts), None)
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidProblem(f"{path}: is not a proof that can be read ({error}).") from None
-    if problem["bias"] == "free" or len(covers) != 1 or covers[0]["kind"] != "cones":
+    kinds = [cover["kind"] for cover in covers]
+    if function is None or problem["bias"] == "free" or kinds[:1] != ["cones"]:
         raise InvalidProblem(
             f"{path}: its cover is not one of cones of all of weight space, so it cannot be drawn; "
             'covers by cones belong to few dimensions and bias "none" or "penalized".'
         )
-    p = len(functions[0].linear)
+    p = len(function.linear)
     if p not in (2, 3):
         raise InvalidProblem(f"{path}: covers are drawn for rank 2 and 3, this one has rank {p}.")
-    tree = checker.Cones(functions[0], 1, limit)
+    tree = checker.Cones(*function)
     found: list[list[list[float]]] = []
     depths: list[int] = []
-    records = iter(covers[0]["plus"])
+    records = iter(covers[0]["records"])
+    stack = [(root, 0) for root in tree.roots()]
     try:
-        for root in tree.roots():
-            stack = [(root, 0)]
-            while stack:
-                cone, depth = stack.pop()
-                children = tree.step(cone, *next(records, [-1]))
-                stack += [(child, depth + 1) for child in children]
-                if not children:
-                    found.append([_unit(generator) for generator in cone[0]])
-                    depths.append(depth)
+        while stack:
+            cone, depth = stack.pop()
+            children = tree.step(cone, *(next(records, None) or [-1]))
+            stack += [(child, depth + 1) for child in children]
+            if not children:
+                found.append([_unit(generator) for generator in cone[0]])
+                depths.append(depth)
     except checker.Rejected as error:
         raise InvalidProblem(f"{path}: its cover cannot be drawn ({error}).") from None
-    atoms, masses = _neurons(document)
-    unit, basis = document["basis"]
-    given = all(c == unit * (i == j) for i, row in enumerate(basis) for j, c in enumerate(row))
+    basis = _doubles(stated["basis"])
+    atoms, masses = _neurons(stated["network"], basis)
+    given = np.array_equal(basis, basis[0, 0] * np.eye(*basis.shape))
     names = tuple(f"{'w' if given else 'u'}{j + 1}" for j in range(p))
     if given and problem["bias"] == "penalized":
         names = (*names[:-1], "b")
     return ProofCover(np.array(found), np.array(depths), atoms, masses, names)
 
 
-def _neurons(document: dict[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _neurons(
+    network: dict[str, Any], basis: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Unit directions of the file's neurons in the cover's coordinates, and their masses."""
-    network = document["network"]
-    hidden, output = (_doubles(network[key]) for key in ("hidden", "output"))
-    hidden = hidden.reshape(len(output), -1) @ _doubles(document["basis"])
+    weights, biases, output = (_doubles(network[key]) for key in ("weights", "biases", "output"))
+    hidden = np.column_stack([weights.reshape(len(output), -1), biases])
+    hidden = hidden[:, : len(basis)] @ (basis / np.abs(basis).max())
     length = np.linalg.norm(hidden, axis=1)
     alive = length > 0.0
     return hidden[alive] / length[alive, None], (output * length)[alive]
 
 
-def _doubles(entry: list[Any]) -> NDArray[np.float64]:
-    """Rationals [denominator, numerators] as doubles; integers may be larger than any double."""
-    unit, numerators = entry
-    flat = [float(Fraction(int(c), int(unit))) for c in np.array(numerators, dtype=object).ravel()]
-    return np.array(flat).reshape(np.array(numerators, dtype=object).shape)
+def _doubles(fractions: Any) -> NDArray[np.float64]:
+    """Nested fractions as doubles."""
+    return np.array(fractions, dtype=object).astype(np.float64)
 
 
 def _unit(generator: list[int]) -> list[float]:

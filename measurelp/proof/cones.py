@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from measurelp.check_proof import ONE, Cones, Rejected, dot
+from measurelp.check_proof import Cones, Rejected, dot
 from measurelp.errors import BudgetExceeded
 from measurelp.oracle._kernels import ABOVE, min_norm_point
 from measurelp.proof.records import Array, Records
@@ -24,36 +24,34 @@ _ENOUGH = 0.97  # of the limit: shorter vectors are not sought
 _MANY = 400  # concave lines that cut a cone; with more, it is split without a try
 _DEEPEST = 200  # splits; the checker allows more
 _SPLIT_PARTS = 16  # an edge is split at a fraction of at most about so many parts
-_THETA_BITS = 20
 _NEARLY = 1e-9  # thetas as near as that to 0 and 1 are 0 and 1
+_FINER = (1, 64, 4096)  # denominators that are tried, in units of the least that may do
 
 
 def record_cones(tree: Cones, records: Records) -> None:
-    """Append the records of trees over all orthants, in preorder; see :class:`Records`."""
-    sizes = [max(map(abs, row)) for _, _, row in tree.lines]
+    """Append the records of trees over all of weight space, in preorder; see :class:`Records`."""
+    sizes = [max(map(abs, row)) for _, row in tree.lines]
     p = len(tree.linear)
     rows = np.array(
-        [[c / size for c in row] for (_, _, row), size in zip(tree.lines, sizes, strict=True)]
+        [[c / size for c in row] for (_, row), size in zip(tree.lines, sizes, strict=True)]
     ).reshape(-1, p)
     weights = np.array(
-        [w * size / tree.limit for (_, w, _), size in zip(tree.lines, sizes, strict=True)]
+        [a * size / tree.limit for (a, _), size in zip(tree.lines, sizes, strict=True)]
     )
-    for root in tree.roots():
-        stack = [(root, np.zeros(p), 0)]
-        while stack:
-            cone, guess, depth = stack.pop()
-            node = _Node(tree, cone, rows, weights)
-            record = node.closing(guess)
-            if record is None:
-                if depth >= _DEEPEST or not (len(node.index) and node.is_regular):
-                    raise BudgetExceeded(
-                        "the exact proof does not close: the dual function exceeds its limit or "
-                        "comes too near it; ask for a larger gap."
-                    )
-                record = node.split(guess, depth)
-            records.append(record)
-            children = tree.step(cone, *record)
-            stack += [(child, guess.copy(), depth + 1) for child in children]
+    stack = [(root, np.zeros(p), 0) for root in tree.roots()]
+    while stack:
+        cone, guess, depth = stack.pop()
+        node = _Node(tree, cone, rows, weights)
+        record = node.closing(guess)
+        if record is None:
+            if depth >= _DEEPEST or not (len(node.index) and node.is_regular):
+                raise BudgetExceeded(
+                    "the exact proof does not close: the dual function exceeds its limit or "
+                    "comes too near it; ask for a larger gap."
+                )
+            record = node.split(guess, depth)
+        records.append(record)
+        stack += [(child, guess.copy(), depth + 1) for child in tree.step(cone, *record)]
 
 
 class _Node:
@@ -66,7 +64,7 @@ class _Node:
         pairs = list(zip(generators, self.sums, strict=True))
         self.r = np.array([[c / size for c in r] for r, size in pairs])
         self.linear = np.array([dot(linear, r) / (size * tree.limit) for r, size in pairs])
-        self.index = np.array([index for index, _, _ in cut], dtype=np.intp)
+        self.index = np.array(cut, dtype=np.intp)
         self.rows, self.weights = rows[self.index], weights[self.index]
         self.v = self.rows @ self.r.T
         try:
@@ -82,8 +80,10 @@ class _Node:
         concave = np.flatnonzero(~convex)
         if len(concave) > _MANY or not self.is_regular:
             return None
-        base = self.linear + self.weights[convex] @ np.maximum(self.v[convex], 0.0)
-        q = -self.weights[concave, None] * self.rows[concave]
+        # A concave line is below the slope 2 theta - 1, 0 <= theta <= 1.
+        base = self.linear + self.weights[convex] @ np.abs(self.v[convex])
+        base = base - self.weights[concave] @ self.v[concave]
+        q = -2.0 * self.weights[concave, None] * self.rows[concave]
         rays = np.ascontiguousarray(
             self.normals.T / np.linalg.norm(self.normals.T, axis=1)[:, None]
         )
@@ -99,20 +99,19 @@ class _Node:
             return None
         theta[theta < _NEARLY] = 0.0
         theta[theta > 1.0 - _NEARLY] = 1.0
-        # Thetas that need not be listed often do as well.
+        # Slopes that need not be listed often do as well.
         for choice in (self.rows[concave] @ y > 0.0, theta):
-            thetas = np.round(np.asarray(choice, dtype=float) * 2.0**_THETA_BITS)
-            slopes = self.weights[concave] * thetas / 2.0**_THETA_BITS
-            record = self._rounded(y, base + slopes @ self.v[concave], concave, thetas)
+            slopes = 2.0 * np.asarray(choice, dtype=np.float64) - 1.0
+            h = base + (self.weights[concave] * (slopes + 1.0)) @ self.v[concave]
+            record = self._rounded(y, h, concave, slopes)
             if record is not None:
                 return record
         return None
 
     def _rounded(
-        self, y: Array, h: Array, concave: NDArray[np.intp], thetas: Array
+        self, y: Array, h: Array, concave: NDArray[np.intp], slopes: Array
     ) -> list[int] | None:
         """The shortest record near y that passes the exact test, or None."""
-        p, limit = len(y), self.tree.limit
         norms = np.linalg.norm(self.r, axis=1)
         inward = self.normals @ norms
         inward /= np.linalg.norm(inward)
@@ -130,15 +129,14 @@ class _Node:
         margin = min(step * float(np.min(along / norms)), 1.0 - float(np.linalg.norm(y)))
         if not margin > 0.0:
             return None
-        grain = Fraction(1.8 * margin / math.sqrt(p)) * limit
-        for finer in (1, 64):
-            shift = max(0, (math.floor(grain) // finer).bit_length() - 1)
-            short = [round(Fraction(c) * limit / 2**shift) for c in y.tolist()]
-            record = [1, shift, *short]
-            for index, t in zip(self.index[concave].tolist(), thetas.tolist(), strict=True):
-                slope = int(t) * ONE >> _THETA_BITS
-                if slope != (ONE if dot(self.tree.lines[index][2], short) > 0 else 0):
-                    record += [index, slope]
+        least = 2 ** max(0, math.ceil(math.log2(math.sqrt(len(y)) / (1.8 * margin))))
+        for unit in (finer * least for finer in _FINER):
+            short = [round(c * unit) for c in y.tolist()]
+            record = [1, unit, *short]
+            for index, slope in zip(self.index[concave].tolist(), slopes.tolist(), strict=True):
+                default = unit if dot(self.tree.lines[index][1], short) > 0 else -unit
+                if round(slope * unit) != default:
+                    record += [index, round(slope * unit)]
             try:
                 self.tree.step(self.cone, *record)
             except Rejected:

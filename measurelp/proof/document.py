@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from measurelp.proof.signs import record_signs
 from measurelp.status import Verdict
 
 DEFAULT_RECORDS = 400_000
-_MANY_ORTHANTS, _FEW_LINES = 5, 250  # where signs took fewer records than cones
+_MANY_COORDINATES, _FEW_LINES = 5, 250  # where signs took fewer records than cones
 
 
 @dataclass(frozen=True)
@@ -117,17 +118,12 @@ def write_proof(
     if len(text) > checker.MAX_BYTES:
         raise BudgetExceeded(f"the proof has {len(text)} bytes, more than the checker reads.")
     try:
-        stated = checker.check(document)
+        proved = checker.check(document)
     except checker.Rejected as error:  # pragma: no cover - a bug, never written
         raise InvalidProblem(f"the proof does not hold in exact arithmetic: {error}.") from None
     _write(target, text + "\n", path)
-    return Proof(
-        path=Path(path), primal_value=checker.above(stated["primal"]),
-        dual_value=-checker.above(-stated["dual"]), gap=checker.above(stated["gap"]),
-        misfit=checker.above(stated["misfit"]),
-        data_sha256=stated["data_sha256"], statement_sha256=stated["statement_sha256"],
-        records=stated["records"], size=len(text) + 1,
-    )  # fmt: skip
+    names = (field.name for field in fields(Proof) if field.name in proved)
+    return Proof(path=Path(path), size=len(text) + 1, **{name: proved[name] for name in names})
 
 
 def proof_document(
@@ -138,7 +134,7 @@ def proof_document(
         raise InvalidProblem(
             f"the verdict is {certificate.verdict.name}: there is nothing to prove exactly."
         )
-    losses = checker.losses(Fraction(0))
+    losses = checker.SHAPE["problem"]["loss"]
     known = problem.loss.name in losses and not problem.is_vector and not problem.is_weighted
     if not known or problem.ball.name != "l2" or problem.activation.name != "relu":
         raise InvalidProblem(
@@ -146,46 +142,48 @@ def proof_document(
             "no sample weights, the l2 ball and the ReLU."
         )
     measure_from_network(network, problem)  # refuse what is no candidate, in its words
-    hidden = network.hidden_weights
-    if problem.has_bias:
-        hidden = np.column_stack([hidden, network.hidden_bias])
+    biases = network.hidden_bias if problem.has_bias else np.zeros(network.width)
     linear = np.zeros(problem.d) if network.skip is None else network.skip.linear.reshape(-1)
     parameter = getattr(problem.loss, "tau", getattr(problem.loss, "delta", 0.0))
     problem_entry = {
         "loss": problem.loss.name,
-        "parameter": rationals(np.array(parameter)),
         "bias": problem.bias,
         "skip": problem.skip,
+        "parameter": rationals(np.array(parameter)),
         "lam": rationals(np.array(problem.lam)),
         "X": rationals(problem.X),
         "y": rationals(problem.y),
     }
     network_entry = {
-        "hidden": rationals(hidden),
+        "weights": rationals(network.hidden_weights),
+        "biases": rationals(biases),
         "output": rationals(network.output_weights.reshape(-1)),
-        "skip": rationals(np.append(linear, network.output_bias)),
+        "linear": rationals(linear),
+        "constant": rationals(np.array(float(np.squeeze(network.output_bias)))),
     }
     dual = list(exact_dual(problem, certificate.dual * _factor(problem, certificate)))
     basis, rows = _coordinates(problem)
-    primal, misfit = checker.primal_of(problem_entry, network_entry)
+    parts = {"problem": problem_entry, "network": network_entry, "dual": dual, "basis": basis}
+    shapes = {key: checker.SHAPE[key] for key in parts}
+    stated = checker.shaped(parts, shapes, "document", {})
     try:
-        gap = primal - checker.dual_of(problem_entry, dual)
-        functions, limit = checker.functions_of(problem_entry, dual, basis, rows)
+        primal, least, _ = checker.values_of(stated["problem"], stated["network"], stated["dual"])
+        functions = checker.functions_of(stated["problem"], stated["dual"], stated["basis"], rows)
     except checker.Rejected as error:
         raise InvalidProblem(f"the dual vector cannot be made exact: {error}.") from None
-    claim = {"gap": _rounded_up(gap), "misfit": _rounded_up(misfit)}
+    gap = _rounded_up(primal - least)
+    text = json.dumps([problem_entry, network_entry, gap], sort_keys=True)
     covers: list[Any] = []
     left = max_records
     for function in functions:
-        covers.append(_cover(function, limit, most=left))
-        left -= len(covers[-1]["plus"]) + len(covers[-1]["minus"])
+        covers.append(_cover(function, most=left))
+        left -= len(covers[-1]["records"])
     return {
-        "format": "measurelp-proof",
-        "version": 2,
+        "format": "measurelp-proof 3",
+        "statement_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "problem": problem_entry,
         "network": network_entry,
-        "claim": claim,
-        "statement_sha256": checker.digest_of([problem_entry, network_entry, claim]),
+        "gap": gap,
         "dual": dual,
         "basis": basis,
         "rows": rows,
@@ -193,20 +191,14 @@ def proof_document(
     }
 
 
-def _cover(function: checker.Function, limit: int, *, most: int) -> dict[str, Any]:
+def _cover(function: checker.Function, *, most: int) -> dict[str, Any]:
     """A cover by cones or, for many coordinates and few rows, by signs."""
-    few = len(function.lines) <= _FEW_LINES
-    by_signs = len(function.linear) >= _MANY_ORTHANTS and few
-    sides: dict[str, Any] = {}
-    for side, sign in (("plus", 1), ("minus", -1)):
-        records = Records(most)
-        if by_signs:
-            record_signs(checker.Signs(function, sign, limit), records)
-        else:
-            record_cones(checker.Cones(function, sign, limit), records)
-        sides[side] = list(records)
-        most -= len(records)
-    return {"kind": "signs" if by_signs else "cones", **sides}
+    records = Records(most)
+    if len(function.linear) >= _MANY_COORDINATES and len(function.lines) <= _FEW_LINES:
+        record_signs(checker.Signs(*function), records)
+        return {"kind": "signs", "records": list(records)}
+    record_cones(checker.Cones(*function), records)
+    return {"kind": "cones", "records": list(records)}
 
 
 def _factor(problem: MeasureProblem, certificate: Certificate) -> float:
@@ -218,13 +210,14 @@ def _factor(problem: MeasureProblem, certificate: Certificate) -> float:
 
 
 def _coordinates(problem: MeasureProblem) -> tuple[Any, Any]:
-    """A basis of the row space, and rows in it; the axes where the data have full rank."""
+    """A basis of the row space, and integers for rows in it; axes where the data have full rank."""
     space = row_space(problem)
     p = space.n_penalized
+    basis, rows = np.eye(p), problem.lifted[:, : problem.n_penalized]
     if p < space.basis.shape[0]:
-        return rationals(space.basis), rationals(shortened(space.rows[:, :p]))
-    rows = problem.lifted[:, : problem.n_penalized]
-    return rationals(np.eye(p)), rationals(shortened(rows))
+        basis, rows = space.basis, space.rows[:, :p]
+    (unit, numerators), (row_unit, integers) = rationals(basis), rationals(shortened(rows))
+    return [unit * row_unit, numerators], integers
 
 
 def _rounded_up(value: Fraction) -> list[int]:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from scipy.optimize import nnls
 
-from measurelp.check_proof import ONE, Bounds, Signs, dot
+from measurelp.check_proof import RADIUS, Signs, dot
 from measurelp.errors import BudgetExceeded
 from measurelp.oracle._kernels import min_norm_point
 from measurelp.proof.records import Array, Records
@@ -26,7 +27,8 @@ _SWEEPS = 10  # over the multipliers of a narrowing
 _STEP = 1.2  # of the least point along a coordinate there; a little more goes faster
 _WORTH = 0.8  # a row is narrowed if its chord's loss shrinks by this factor,
 _SHARE = 0.5  # unless it is less than this share of the mean loss
-_NARROW_BITS = 12  # of multipliers of a narrowing
+_NARROW_BITS = 12  # of multiples in a narrowing
+_LEAST_BITS, _MOST_BITS = 16, 40  # of slopes in a lemma
 
 Walls = list[tuple[int, int]]  # rows that were branched on, and their signs
 
@@ -34,7 +36,7 @@ Walls = list[tuple[int, int]]  # rows that were branched on, and their signs
 def record_signs(tree: Signs, records: Records) -> None:
     """Append the records of one tree, in preorder; see :class:`Records`."""
     search = _Search(tree)
-    stack: list[tuple[Bounds, Walls]] = [(root, []) for root in tree.roots()]
+    stack: list[tuple[Any, Walls]] = [(root, []) for root in tree.roots()]
     while stack:
         node, walls = stack.pop()
         found = _narrowed(search, node, walls, records)
@@ -42,11 +44,11 @@ def record_signs(tree: Signs, records: Records) -> None:
             continue
         index = search.branching_row(found)
         records.append([0, index])
-        second, first = tree.step(found, 0, index)
-        stack += [(second, [*walls, (index, -1)]), (first, [*walls, (index, 1)])]
+        above, below = tree.step(found, 0, index)
+        stack += [(above, [*walls, (index, 1)]), (below, [*walls, (index, -1)])]
 
 
-def _narrowed(search: _Search, node: Bounds, walls: Walls, records: Records) -> Bounds | None:
+def _narrowed(search: _Search, node: Any, walls: Walls, records: Records) -> Any | None:
     """Lemmas and narrowings as long as they gain much; None if they close the node."""
     for turn in range(3 * _TURNS):
         before = search.losses(*search.ends(node)).sum()
@@ -69,7 +71,7 @@ def _narrowed(search: _Search, node: Bounds, walls: Walls, records: Records) -> 
     )
 
 
-def _taken(search: _Search, node: Bounds, record: list[int], records: Records) -> Bounds | None:
+def _taken(search: _Search, node: Any, record: list[int], records: Records) -> Any | None:
     records.append(record)
     return next(iter(search.tree.step(node, *record)), None)
 
@@ -83,42 +85,47 @@ class _Search:
         self.sizes = [max(map(abs, row)) for _, row in tree.lines]
         pairs = list(zip(tree.lines, self.sizes, strict=True))
         self.rows = np.array([[c / size for c in row] for (_, row), size in pairs]).reshape(-1, p)
-        self.weights = np.array([weight * size * ONE / limit for (weight, _), size in pairs])
+        self.weights = np.array([a * size / limit for (a, _), size in pairs])
         self.linear = np.array([c / limit for c in tree.linear])
         self.lengths = np.linalg.norm(self.rows, axis=1)
         largest = float(np.max(np.abs(self.weights) * self.lengths, initial=1.0))
         self.size_bits = math.frexp(largest)[1]
         self.y, self.constant = self.linear, 0.0
 
-    def ends(self, node: Bounds) -> tuple[Array, Array]:
-        low = np.array([t / size for t, size in zip(node.low, self.sizes, strict=True)])
-        high = np.array([t / size for t, size in zip(node.high, self.sizes, strict=True)])
+    def ends(self, node: Any) -> tuple[Array, Array]:
+        ends = [
+            (low / (size * RADIUS), high / (size * RADIUS))
+            for (low, high), size in zip(node[0], self.sizes, strict=True)
+        ]
+        low, high = np.array(ends).reshape(-1, 2).T
         return low, high
 
     def losses(self, low: Array, high: Array) -> Array:
         """How far the chord of each row lies above it, at most."""
         free = (low < 0.0) & (high > 0.0) & (self.weights > 0.0)
-        return np.where(free, -self.weights * low * high / np.where(free, high - low, 1.0), 0.0)
+        return np.where(
+            free, -2.0 * self.weights * low * high / np.where(free, high - low, 1.0), 0.0
+        )
 
-    def rays(self, walls: Walls) -> tuple[list[int], Array]:
+    def rays(self, walls: Walls) -> Array:
         """The rows that were branched on, turned to where they are positive, of length 1."""
         index = [wall for wall, _ in walls]
         signs = np.array([sign for _, sign in walls], dtype=float)
-        return index, signs[:, None] * self.rows[index] / self.lengths[index, None]
+        return signs[:, None] * self.rows[index] / self.lengths[index, None]
 
-    def lemma(self, node: Bounds, walls: Walls) -> list[int]:
+    def lemma(self, node: Any, walls: Walls) -> list[int]:
         """A lemma's record; keeps its y and constant."""
         low, high = self.ends(node)
-        on, off = low >= 0.0, high <= 0.0
-        free, convex = ~(on | off), self.weights > 0.0
+        free, convex = (low < 0.0) & (high > 0.0), self.weights > 0.0
+        slope = np.where(low >= 0.0, 1.0, -1.0)
         chord = free & convex
-        slope = np.where(on & ~off, 1.0, 0.0)
-        slope[chord] = high[chord] / (high[chord] - low[chord])
-        self.constant = float(-(self.weights[chord] * slope[chord]) @ low[chord])
+        slope[chord] = (high[chord] + low[chord]) / (high[chord] - low[chord])
+        self.constant = float(self.losses(low, high).sum())
+        # A concave row is below the slope 2 theta - 1, 0 <= theta <= 1, which is -1 here.
         base = self.linear + (self.weights * slope) @ self.rows
         curved = np.flatnonzero(free & ~convex)
-        q = -self.weights[curved, None] * self.rows[curved]
-        index, rays = self.rays(walls)
+        q = -2.0 * self.weights[curved, None] * self.rows[curved]
+        rays = self.rays(walls)
         y, theta = np.empty(len(base)), np.empty(len(curved))
         min_norm_point(
             base, np.zeros(len(curved)), rays, len(rays), q, -np.eye(len(curved)), len(curved),
@@ -130,21 +137,20 @@ class _Search:
         self.y = y = start + rho @ rays
         # Few bits far from the limit, where a lemma need not be sharp.
         distance = abs(self.constant + float(np.linalg.norm(y)) - 1.0)
-        bits = min(30, max(8, 6 - math.frexp(distance)[1] + self.size_bits))
-        record = [1, 0, 30 - bits]
-        used = np.flatnonzero(rho > 1e-12).tolist()
-        units = [self.tree.limit // self.sizes[index[k]] for k in used]
-        record[1] = shift = max(0, min((u.bit_length() for u in units), default=0) - bits)
-        for k, unit in zip(used, units, strict=True):
-            factor = Fraction(float(rho[k] / self.lengths[index[k]]))
-            record += [index[k], round(factor * unit / 2**shift)]
-        for k, t in zip(curved.tolist(), np.round(theta * 2.0**bits).tolist(), strict=True):
-            default = 2**bits if dot(self.tree.lines[k][1], node.y) > 0 else 0
-            if t != default:
-                record += [k, int(t)]
+        bits = 7 - math.frexp(distance)[1] + self.size_bits + math.frexp(len(self.rows))[1]
+        unit = 2 ** min(_MOST_BITS, max(_LEAST_BITS, bits))
+        record = [1, unit]
+        for (k, sign), r in zip(walls, rho.tolist(), strict=True):
+            if r > 1e-12:
+                more = r / (self.lengths[k] * self.weights[k])
+                record += [k, round(sign * (1.0 + more) * unit)]
+        for k, slope_k in zip(curved.tolist(), (2.0 * theta - 1.0).tolist(), strict=True):
+            default = unit if dot(self.tree.lines[k][1], node[1]) > 0 else -unit
+            if round(slope_k * unit) != default:
+                record += [k, round(slope_k * unit)]
         return record
 
-    def narrowings(self, node: Bounds, walls: Walls) -> Iterator[list[int]]:
+    def narrowings(self, node: Any, walls: Walls) -> Iterator[list[int]]:
         """Records that narrow convex rows by the walls, those that gain most first.
 
         <v, u> over the cap |u| <= 1, <e, u> >= c and the walls <ray, u> >= 0 is at most |v + mu e +
@@ -160,7 +166,7 @@ class _Search:
         e = self.y / length
         cosine = min(max((1.0 - self.constant) / length, -1.0), 1.0)
         sine = math.sqrt(max(1.0 - cosine**2, 1e-300))
-        index, rays = self.rays(walls)
+        rays = self.rays(walls)
         v = np.vstack([self.rows[wanted], -self.rows[wanted]])
         rho = np.zeros((len(v), len(rays)))
         for _ in range(_SWEEPS):
@@ -192,18 +198,18 @@ class _Search:
                 (-1, j + len(wanted), -low[i], -new_low[i]),
             ):
                 if new < 0.9 * old:
-                    yield [2, i, sign, _NARROW_BITS, *self._shares(i, index, rho[at])]
+                    yield [2, i, sign << _NARROW_BITS, *self._shares(i, walls, rho[at])]
 
-    def _shares(self, i: int, index: list[int], rho: Array) -> list[int]:
-        """Multipliers of walls in the unit that a narrowing's record has."""
+    def _shares(self, i: int, walls: Walls, rho: Array) -> list[int]:
+        """Multiples of walls in the unit that a narrowing's record has."""
         pairs: list[int] = []
-        for k in np.flatnonzero(rho > 1e-4).tolist():
-            factor = Fraction(float(rho[k] / self.lengths[index[k]]))
-            share = round(factor * self.sizes[i] * 2**_NARROW_BITS / self.sizes[index[k]])
-            pairs += [index[k], share] if share else []
+        for (wall, sign), r in zip(walls, rho.tolist(), strict=True):
+            factor = Fraction(r / float(self.lengths[wall]))
+            share = round(factor * self.sizes[i] * 2**_NARROW_BITS / self.sizes[wall])
+            pairs += [wall, sign * share] if share else []
         return pairs
 
-    def branching_row(self, node: Bounds) -> int:
+    def branching_row(self, node: Any) -> int:
         """The free row whose chord is farthest above it; without chords, the nearest kink."""
         low, high = self.ends(node)
         free = (low < 0.0) & (high > 0.0)
@@ -216,6 +222,7 @@ class _Search:
             return int(np.argmax(np.where(free, -np.abs(t) / self.lengths, -np.inf)))
         t = np.clip(t, low, high)
         width = np.where(free, high - low, 1.0)
-        above = self.weights * (high * (t - low) / width - np.maximum(t, 0.0))
+        chord = np.abs(low) + (high + low) / width * (t - low)
+        above = self.weights * (chord - np.abs(t))
         worst = self.losses(low, high)
         return int(np.argmax(np.where(chords, (above + 0.01 * worst) * worst, -np.inf)))

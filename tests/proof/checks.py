@@ -50,24 +50,29 @@ def loss_value(problem, fit) -> float:
     }[loss.name]()))  # fmt: skip
 
 
-def assert_true(document, *, rel=1e-9) -> None:
-    """The statement of a proof holds, up to rounding: dual feasible, gap as claimed."""
+def assert_true(document, proved=None, *, rel=1e-9) -> None:
+    """The statement of a proof holds, up to rounding: dual feasible, gap as claimed; what the
+    checker says of it (``proved``), too."""
     problem = problem_of(document)
-    hidden, output = array(document["network"]["hidden"]), array(document["network"]["output"])
-    skip = array(document["network"]["skip"])
-    atoms = hidden.reshape(len(output), -1)
+    weights, biases, output, linear, constant = (
+        array(document["network"][key])
+        for key in ("weights", "biases", "output", "linear", "constant")
+    )
+    atoms = weights.reshape(len(output), -1)
+    if problem.bias != "none":
+        atoms = np.column_stack([atoms, biases])
     interpolated = {"lam": 1.0, "bias": problem.bias, "interpolate": True}
     misfit, variation = brute.objective(
-        problem.X, problem.y, atoms, output, linear=skip[:-1], constant=skip[-1], **interpolated
+        problem.X, problem.y, atoms, output, linear=linear, constant=constant, **interpolated
     )
     lifted = (
         problem.X if problem.bias == "none" else np.column_stack([problem.X, np.ones(problem.n)])
     )
-    fit = np.maximum(lifted @ atoms.T, 0.0) @ output + problem.X @ skip[:-1] + skip[-1]
+    fit = np.maximum(lifted @ atoms.T, 0.0) @ output + problem.X @ linear + constant
     primal = loss_value(problem, fit) + problem.lam * variation
-    claimed = document["claim"]["misfit"]
-    if not misfit <= claimed[1] / claimed[0] + 1e-12 * np.abs(problem.y).max():
-        raise AssertionError(f"misfit {misfit}")
+    if proved is not None:
+        assert misfit <= proved["misfit"] + 1e-12 * np.abs(problem.y).max()
+        assert primal <= proved["primal_value"] + rel * abs(primal)
     alpha = array(document["dual"])
     report = ConeOracle().maximise(
         DualFunction(problem, row_space(problem), alpha), level=0.5 * problem.lam, tolerance=1e-11
@@ -77,8 +82,12 @@ def assert_true(document, *, rel=1e-9) -> None:
     leak = np.abs(problem.skip_columns.T @ alpha).max(initial=0.0)
     if not leak <= rel * np.abs(problem.skip_columns).sum() * np.abs(alpha).max(initial=0.0):
         raise AssertionError(f"not orthogonal to the skip: {leak}")
-    gap = document["claim"]["gap"][1] / document["claim"]["gap"][0]
+    gap = document["gap"][1] / document["gap"][0]
     dual = problem.loss.dual_value(alpha, problem.y)
+    if proved is not None:
+        assert proved["dual_value"] <= dual + rel * abs(dual)
+        near = dual - misfit * np.abs(alpha).sum()
+        assert proved["near"] <= near + rel * (abs(dual) + np.abs(alpha * problem.y).sum())
     if not primal - dual <= gap + rel * abs(primal):
         raise AssertionError(f"gap {primal - dual}, claimed {gap}")
 

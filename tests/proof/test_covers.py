@@ -1,5 +1,7 @@
 """Covers exist just above the supremum of the dual function and nowhere below it."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from oracles import brute
@@ -16,24 +18,23 @@ METHODS = {"cones": (checker.Cones, record_cones), "signs": (checker.Signs, reco
 
 
 def question(X, alpha, bias, limit):
-    """Functions and the limit for |eta_alpha| <= limit, from the checker itself."""
-    problem = {"bias": bias, "lam": rationals(np.array(limit)), "X": rationals(X)}
-    unit, numerators = rationals(alpha)
-    dual = unit << 80, [a << 80 for a in numerators]
-    rows = X if bias != "penalized" else np.column_stack([X, np.ones(len(X))])
-    return checker.functions_of(problem, dual, rationals(np.eye(rows.shape[1])), rationals(rows))
+    """The functions that are to be below their limits for |eta_alpha| <= limit."""
+    problem = {"bias": bias, "lam": Fraction(limit), "X": [list(map(Fraction, x)) for x in X]}
+    unit, rows = rationals(X if bias != "penalized" else np.column_stack([X, np.ones(len(X))]))
+    fine = [[c << 80 for c in row] for row in rows]
+    d = len(rows[0])
+    basis = [[Fraction(int(i == j), unit << 80) for j in range(d)] for i in range(d)]
+    return list(checker.functions_of(problem, list(map(Fraction, alpha)), basis, fine))
 
 
 def covered(X, alpha, bias, limit, method, *, most=20_000):
     """Whether covers of all slices are found and accepted."""
-    functions, limit = question(X, alpha, bias, limit)
     tree, record = METHODS[method]
     try:
-        for function in functions:
-            for sign in (1, -1):
-                records = Records(most)
-                record(tree(function, sign, limit), records)
-                checker.replay(tree(function, sign, limit), records)
+        for function in question(X, alpha, bias, limit):
+            records = Records(most)
+            record(tree(*function), records)
+            checker.replay(tree(*function), records)
     except BudgetExceeded:
         return False
     return True
@@ -74,13 +75,14 @@ def test_the_supremum_is_the_border_often(family, bias, method):
 
 def test_parallel_rows_are_one_line():
     rows = {(2, 4): 3, (-1, -2): 5, (0, 0): 7, (3, 0): 1, (-1, 0): -3}
-    F = checker.function_about(rows, (0, 0))
-    assert [line for _, line in F.lines] == [[1, 2]]  # (1, 0) has weight 3 - 3 = 0
-    for u in ((1, 1), (-1, 1), (1, -3), (-2, 0)):
-        eta = sum(a * max(0, checker.dot(row, u)) for row, a in rows.items())
-        assert eta == checker.dot(F.linear, u) + sum(
-            weight * max(0, checker.dot(line, u)) for weight, line in F.lines
-        )
+    for side in (1, -1):
+        F = checker.function_about(rows, (0, 0), side, 1)
+        assert [line for _, line in F.lines] == [[1, 2]]  # (1, 0) has weight 3 - 3 = 0
+        for u in ((1, 1), (-1, 1), (1, -3), (-2, 0)):
+            eta = sum(a * max(0, row[0] * u[0] + row[1] * u[1]) for row, a in rows.items())
+            assert 2 * side * eta == checker.dot(F.linear, u) + sum(
+                a * abs(checker.dot(line, u)) for a, line in F.lines
+            )
 
 
 def test_a_cap_bounds_what_it_should():
@@ -88,13 +90,13 @@ def test_a_cap_bounds_what_it_should():
     rng = np.random.default_rng(0)
     points = rng.standard_normal((4000, 3))
     points /= np.linalg.norm(points, axis=1)[:, None]
-    points *= rng.uniform(size=(4000, 1)) ** (1 / 8)
+    points *= checker.RADIUS * rng.uniform(size=(4000, 1)) ** (1 / 8)
     for _ in range(60):
         y, v = (rng.integers(-9, 10, 3) << 20 for _ in range(2))
         y[0] += 1
-        m = int(np.linalg.norm(y) * rng.uniform(-1, 1))
-        top = checker.Bounds([], [], y.tolist(), m).highest(v.tolist())
+        m = int(checker.RADIUS * np.linalg.norm(y) * rng.uniform(-1, 1))
+        top = checker.highest(v.tolist(), y.tolist(), m)
         inside = points @ y >= m
         assert top >= (points[inside] @ v).max(initial=-np.inf)
         if inside.sum() > 50 and v.any():
-            assert (points[inside] @ v).max() >= top - 0.3 * np.linalg.norm(v)
+            assert (points[inside] @ v).max() >= top - 0.3 * checker.RADIUS * np.linalg.norm(v)

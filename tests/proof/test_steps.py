@@ -1,7 +1,7 @@
 """No step of a tree loses a point at which the function exceeds its limit, whatever the record.
 
-Records are drawn at random, good and bad ones alike.  Points are integer vectors over a scale,
-so that everything here is exact as well, and computed from definitions.
+Records are drawn at random, good and bad ones alike.  Points are integer vectors, so that
+everything here is exact as well, and computed from definitions.
 """
 
 import math
@@ -11,55 +11,56 @@ import pytest
 
 import measurelp.check_proof as checker
 
-SCALE = 1000  # a point is an integer vector over this
 
-
-def function(rng, p, n):
+def function(rng, p, n, side):
     """A random function with small integers, some of whose lines are equal or antiparallel."""
     points = {}
     for _ in range(n):
         row = tuple(rng.randrange(-4, 5) for _ in range(p))
-        points[row] = points.get(row, 0) + rng.randrange(-5, 6)
-    return checker.function_about(points, (0,) * p)
+        points[row] = points.get(row, 0) + 1000 * rng.randrange(-5, 6)
+    return checker.function_about(points, (0,) * p, side, 1)
 
 
-def value(F, sign, u):
-    """F at a point times the scale."""
+def value(F, u):
+    """F at a point, from its definition."""
     total = sum(a * b for a, b in zip(F.linear, u, strict=True))
     for weight, row in F.lines:
-        total += weight * max(0, sum(a * b for a, b in zip(row, u, strict=True)))
-    return sign * total
+        total += weight * abs(sum(a * b for a, b in zip(row, u, strict=True)))
+    return total
 
 
-def ball_points(rng, p, count):
+def sphere_points(rng, p, count):
+    """Points of the checker's radius R, or a little less: rounded towards 0."""
     found = []
     while len(found) < count:
-        u = [rng.randrange(-SCALE, SCALE + 1) for _ in range(p)]
-        if sum(c * c for c in u) <= SCALE**2:
-            found.append(u)
+        u = [rng.gauss(0.0, 1.0) for _ in range(p)]
+        length = math.sqrt(sum(c * c for c in u))
+        found.append([int(c / length * checker.RADIUS) for c in u])
     return found
 
 
 def holds(tree, node, u):
     """Whether all that a node of a tree over signs says is true of a point."""
+    bounds, y, m = node
     at = [sum(a * b for a, b in zip(row, u, strict=True)) for _, row in tree.lines]
-    return (
-        all(low * SCALE <= t for low, t in zip(node.low, at, strict=True))
-        and all(t <= high * SCALE for high, t in zip(node.high, at, strict=True))
-        and sum(a * b for a, b in zip(node.y, u, strict=True)) >= node.m * SCALE
-    )
+    inside = all(low <= t <= high for (low, high), t in zip(bounds, at, strict=True))
+    return inside and sum(a * b for a, b in zip(y, u, strict=True)) >= m
 
 
 def random_signs_record(rng, tree):
-    line = rng.randrange(len(tree.lines))
+    """Slopes and multiples of all sizes and signs: the checker trusts none of them."""
+    line, unit = rng.randrange(len(tree.lines)), 2 ** rng.randrange(13)
     pairs = []
     for k in rng.sample(range(len(tree.lines)), rng.randrange(min(4, len(tree.lines)) + 1)):
-        pairs += [k, rng.choice((0, 1, rng.randrange(2**20), 2 ** rng.randrange(31), 3))]
+        pairs += [
+            k,
+            rng.choice((0, unit, -unit, rng.randrange(-2 * unit, 2 * unit + 1), 99 * unit)),
+        ]
     return rng.choice([
         [0, line],
-        [1, rng.choice((0, 30, 60)), rng.choice((0, 10, 30)), *pairs],
-        [1, 0, 0],
-        [2, line, rng.choice((-1, 1)), rng.choice((0, 2, 12)), *pairs],
+        [1, unit, *pairs],
+        [1, unit],
+        [2, line, rng.choice((-unit, unit, 3)), *pairs],
     ])  # fmt: skip
 
 
@@ -67,17 +68,17 @@ def random_signs_record(rng, tree):
 def test_no_step_over_signs_loses_a_point_above_the_limit(seed):
     rng = random.Random(seed)
     taken = closed = 0
-    for _ in range(6):
+    for _ in range(9):
         p = rng.randrange(1, 4)
-        F, sign = function(rng, p, rng.randrange(1, 7)), rng.choice((-1, 1))
-        points = ball_points(rng, p, 60)
-        top = max(value(F, sign, u) for u in points)
+        F = function(rng, p, rng.randrange(1, 7), rng.choice((-1, 1)))
+        points = sphere_points(rng, p, 60)
+        top = max(value(F, u) for u in points)
         if not F.lines or top <= 0:
             continue
-        limit = int(top * rng.uniform(0.2, 1.0)) // SCALE
-        above = [u for u in points if value(F, sign, u) > limit * SCALE]
-        tree = checker.Signs(F, sign, limit)
-        nodes = list(tree.roots())
+        limit = int(top * rng.uniform(0.2, 1.0)) // checker.RADIUS
+        above = [u for u in points if value(F, u) > limit * checker.RADIUS]
+        tree = checker.Signs(F.linear, F.lines, limit)
+        nodes = tree.roots()
         for _ in range(40):
             if not nodes:
                 break
@@ -96,26 +97,21 @@ def test_no_step_over_signs_loses_a_point_above_the_limit(seed):
 
 def random_closing(rng, tree, cone):
     """A y near the gradient of F somewhere in the cone, often too short or too long."""
-    r, linear, cut = cone
-    p = len(linear)
+    _, linear, cut = cone
     y = list(linear)
-    for _, weight, row in cut:
-        y = checker.plus(y, weight * rng.choice((0, 1, 1, 2)), row)
+    for k in cut:
+        weight, row = tree.lines[k]
+        y = checker.plus(y, weight * rng.choice((-1, 0, 1, 2)), row)
     if rng.random() < 0.5:
-        y = [c + rng.randrange(-3, 4) for c in y]
-    length = math.isqrt(sum(c * c for c in y)) + 1
-    y = (
-        [c * (tree.limit << 20) // length for c in y]
-        if rng.random() < 0.5
-        else [c << 20 for c in y]
-    )
-    y = [c >> 20 for c in y]
-    thetas = []
-    for index, weight, _ in cut:
-        if weight < 0 and rng.random() < 0.5:
-            thetas += [index, rng.choice((checker.ONE, rng.randrange(checker.ONE + 1)))]
-    assert len(y) == p and r
-    return [1, 0, *y, *thetas]
+        y = [c + rng.randrange(-3000, 3001) for c in y]
+    unit = 2 ** rng.randrange(1, 21)
+    length = math.sqrt(sum(c * c for c in y)) + 1e-9
+    scale = unit / length if rng.random() < 0.5 else unit / tree.limit
+    slopes = []
+    for k in cut:
+        if tree.lines[k][0] < 0 and rng.random() < 0.5:
+            slopes += [k, rng.choice((unit, -3 * unit, rng.randrange(-unit, unit + 1)))]
+    return [1, unit, *(int(c * scale) for c in y), *slopes]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -124,10 +120,11 @@ def test_no_cone_is_closed_where_the_limit_is_exceeded(seed):
     closed = 0
     for _ in range(8):
         p = rng.randrange(1, 4)
-        F, sign = function(rng, p, rng.randrange(1, 7)), rng.choice((-1, 1))
-        top = max(value(F, sign, u) for u in ball_points(rng, p, 60))
-        tree = checker.Cones(F, sign, max(1, int(top * rng.uniform(0.3, 1.5)) // SCALE))
-        stack = list(tree.roots())
+        F = function(rng, p, rng.randrange(1, 7), rng.choice((-1, 1)))
+        top = max(value(F, u) for u in sphere_points(rng, p, 60))
+        limit = max(1, int(top * rng.uniform(0.3, 1.5)) // checker.RADIUS)
+        tree = checker.Cones(F.linear, F.lines, limit)
+        stack = tree.roots()
         for _ in range(100):
             cone = rng.choice(stack)
             if p > 1 and rng.random() < 0.1:
@@ -142,7 +139,7 @@ def test_no_cone_is_closed_where_the_limit_is_exceeded(seed):
                 continue
             closed += 1
             for u in inner_points(rng, cone, 30):
-                F_u = value(F, sign, u)
+                F_u = value(F, u)
                 assert F_u <= 0 or F_u**2 <= tree.limit**2 * sum(c * c for c in u)
     assert closed > 5
 
@@ -162,6 +159,15 @@ def assert_covered(rng, cone, children):
     """Points of a cone of rank 1 to 3 lie in one of its children, by Cramer's rule."""
     for u in inner_points(rng, cone, 10):
         assert any(inside(child[0], u) for child in children)
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+def test_the_first_cones_cover_everything(p):
+    rng = random.Random(p)
+    roots = checker.Cones([0] * p, [], 1).roots()
+    for _ in range(100):
+        u = [rng.randrange(-3, 4) for _ in range(p)]
+        assert any(inside(root[0], u) for root in roots)
 
 
 def inside(generators, u):
