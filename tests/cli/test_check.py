@@ -60,16 +60,13 @@ def test_a_file_to_write_is_checked_before_the_work(run, proof, saved, table_fil
 
 def test_a_proof_that_does_not_hold_ends_with_1(run, run_json, proof):
     document = json.loads(proof.read_text())
-    document["covers"][0]["minus"].pop()
+    document["covers"][1]["records"].pop()
     proof.write_text(json.dumps(document))
     result = run("check", proof)
-    assert (result.exit_code, result.stdout) == (
-        1,
-        "NOT PROVED: cover 0, minus: it is incomplete\n",
-    )
+    assert (result.exit_code, result.stdout) == (1, "NOT PROVED: a cover is incomplete\n")
     code, facts = run_json("check", proof)
     assert code == facts["exit_code"] == 1 and facts["proved"] is False
-    assert facts["reason"] == "cover 0, minus: it is incomplete"
+    assert facts["reason"] == "a cover is incomplete"
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[]", '{"format": 1.5}', "[" * 10_000])
@@ -82,6 +79,11 @@ def test_what_is_no_proof_ends_with_2(run, tmp_path, content):
     assert str(path) in "".join(result.stderr.split())
 
 
-def test_the_command_and_the_lone_checker_agree(run, proof, capsys):
+def test_the_command_and_the_lone_checker_agree(run, run_json, proof, capsys):
     assert checker.main([str(proof)]) == 0
-    assert capsys.readouterr().out == run("check", proof).stdout
+    verdict, _, text = capsys.readouterr().out.partition("\n")
+    alone, (_, facts) = json.loads(text), run_json("check", proof)
+    assert verdict == "PROVED" and {**facts, **facts["problem"]}.items() >= alone.items()
+    words = run("check", proof).stdout
+    for key in ("primal_value", "dual_value", "gap", "lam", "statement_sha256"):
+        assert str(alone[key]) in words
