@@ -49,7 +49,7 @@ from fractions import Fraction
 from operator import mul
 from typing import Any, NamedTuple
 
-MAX_BYTES, MAX_DIGITS = 2**26, 1000  # of the file, and of a number in it
+MAX_BYTES, MAX_DIGITS = 2**25, 1000  # of the file, and of a number in it
 MAX_WORK, MAX_MEMORY = 2**37, 2**28  # digits to go through, and that wait in a tree
 MAX_BITS, RADIUS = 8192, 2**32  # of a generator's entries; R
 
