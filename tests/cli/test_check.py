@@ -87,3 +87,15 @@ def test_the_command_and_the_lone_checker_agree(run, run_json, proof, capsys):
     words = run("check", proof).stdout
     for key in ("primal_value", "dual_value", "gap", "lam", "statement_sha256"):
         assert str(alone[key]) in words
+
+
+def test_a_check_without_end_is_given_up(run, proof, monkeypatch):
+    monkeypatch.setattr("measurelp.cli.check._MAX_SECONDS", 0.001)
+    result = run("check", proof)
+    assert result.exit_code == 1 and "takes more than 0.001 seconds" in result.stdout
+
+
+def test_the_checker_is_a_program_of_its_own(run, proof, monkeypatch):
+    """What was done to the module in this process does not change what is proved."""
+    monkeypatch.setattr(checker, "check", lambda _: {"proved": "anything"})
+    assert "that in the file has at most" in run("check", proof).stdout

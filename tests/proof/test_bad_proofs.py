@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -353,30 +354,63 @@ def test_a_linear_skip_in_the_network_needs_an_affine_one(tmp_path):
     assert_rejected(restated(document), "has no such skip")
 
 
-def test_interpolation_states_its_misfit(proofs):
+def test_interpolation_counts_its_misfit(proofs):
     """A network that misses a target is not through the data, and what is said of it says so."""
     document = copy.deepcopy(proofs["interpolation"])
     before = checker.check(document)
     unit, output = document["network"]["output"]
     document["network"]["output"] = [10**6 * unit, [10**6 * v for v in output]]
     document["network"]["output"][1][0] -= output[0]
+    assert_rejected(restated(document), "gap: only")
+    document["gap"] = [1, 1]
     after = checker.check(restated(document))
     assert after["misfit"] > 1e-8 > before["misfit"] > 0.0
     assert after["near"] < before["near"] <= before["dual_value"] == after["dual_value"]
 
 
-LIMITS = {
-    "MAX_WORK": (1000, "too much time"),
-    "MAX_MEMORY": (1000, "too much memory"),
-    "MAX_BITS": (1, "too large numbers"),
-}
+def test_a_network_that_does_not_fit_is_not_optimal(proofs):
+    document = copy.deepcopy(proofs["interpolation"])
+    d = len(document["problem"]["X"][1][0])
+    document["network"] = {
+        "weights": [1, []], "biases": [1, []], "output": [1, []], "linear": [1, [0] * d],
+        "constant": [1, 0],
+    }  # fmt: skip
+    for gap in ([1, 0], [1000, -1000]):
+        document["gap"] = gap
+        assert_rejected(restated(document), "gap: only")
+
+
+def test_interpolation_has_no_other_lam(proofs):
+    document = copy.deepcopy(proofs["interpolation"])
+    document["problem"]["lam"] = [1, 2]
+    assert_rejected(restated(document), "lam: is 1")
+
+
+LIMITS = {"MAX_WAITING": (1000, "too much memory"), "MAX_BITS": (1, "too large numbers")}
 
 
 @pytest.mark.parametrize("name", LIMITS)
-def test_limits_of_time_and_memory_are_kept(proofs, name, monkeypatch):
+def test_limits_of_memory_are_kept(proofs, name, monkeypatch):
     value, words = LIMITS[name]
     monkeypatch.setattr(checker, name, value)
     assert_rejected(proofs["rank 3"], words)
+
+
+@pytest.mark.slow
+def test_large_cones_do_not_fill_the_memory():
+    """Generators of thousands of bits, and a tree that splits for ever."""
+    p = 40
+    records = [[0, j, 1, 1, 1] for j in (0, *range(2, p))]
+    records += [[0, 0, 1, 1, 2**3300]] * 2 + [[0, 0, 1, 1, 2**1500]]
+    records += [[0, 1, 2, 1, 1]] * 10_000
+    tree = checker.Cones([0] * p, [], 1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(checker.Rejected, match="too much memory"):
+            checker.replay(tree, records)
+        assert tracemalloc.get_traced_memory()[1] < 2**29
+    finally:
+        tracemalloc.stop()
 
 
 # ---- files that are no proofs

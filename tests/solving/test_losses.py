@@ -48,7 +48,7 @@ def solved_both_ways(name, family, bias, skip, seed):
 def check(solution, expected, size):
     """The optimum is inside the bracket and, where it is proved, reached."""
     certificate = solution.certificate
-    floor = 2e-7 * size
+    floor = 5e-7 * size  # the cone program comes no nearer to an infimum that is not attained
     assert certificate.dual_value <= expected + 1e-6 * abs(expected) + floor, (
         certificate,
         expected,
