@@ -79,7 +79,7 @@ def command(
     request = Request.from_options(**options)
     check_positive("--tol", tol)
     if proof is not None:
-        from measurelp.proof import check_new_file
+        from measurelp.network import check_new_file
 
         check_new_file(proof)
     candidate = load_network(network)

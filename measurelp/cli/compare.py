@@ -83,7 +83,7 @@ def command(
         os.environ.setdefault("MPLBACKEND", "agg")  # this process draws to files only
         require("matplotlib", extra="plot")
     if csv_file is not None:
-        from measurelp.proof import check_new_file
+        from measurelp.network import check_new_file
 
         check_new_file(csv_file)
     sizes = [_whole(part) for part in widths.split(",")]

@@ -21,7 +21,6 @@ from measurelp.cli.request import (
     numbers,
     state_problem,
 )
-from measurelp.errors import InvalidFile
 from measurelp.status import Termination, Verdict
 
 _SHOWN = (
@@ -106,7 +105,9 @@ def command(
     if force and csv_file is None:
         raise click.UsageError("--force belongs to --csv, which is missing.")
     if csv_file is not None:
-        _check_new(csv_file, force)
+        from measurelp.network import check_new_file
+
+        check_new_file(csv_file, overwrite=force)
     with ProgressLine(quiet=quiet, tol_gap=tol) as line:
         stated = state_problem(file, request, time_limit=time_limit)
         if breakpoints:
@@ -176,16 +177,6 @@ def _exit(termination: Termination, verdicts: list[Verdict]) -> Exit:
     if termination is not Termination.CONVERGED and worst is Verdict.OPTIMAL:
         worst = Verdict.BRACKETED
     return exit_from_outcome(worst, termination)
-
-
-def _check_new(path: str, force: bool) -> None:
-    """Refuse before the work what could not be written after it."""
-    import os
-
-    if os.path.isdir(path) or (os.path.lexists(path) and not force):
-        raise InvalidFile(f"{path}: exists already; choose another --csv or pass --force.")
-    if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-        raise InvalidFile(f"{path}: the folder does not exist.")
 
 
 def _plain(value: Any) -> Any:

@@ -43,8 +43,8 @@ def command(*, saved: str, out: str, what: str, dpi: int, force: bool, as_json: 
       measurelp plot proof.json --what cover -o cover.png
     """
     from measurelp.cli.answers import table
+    from measurelp.network import check_new_file
     from measurelp.network.files import write_file
-    from measurelp.proof import check_new_file
 
     ending = os.path.splitext(out)[1].lstrip(".").lower()
     if ending not in _FORMATS:

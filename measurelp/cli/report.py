@@ -33,8 +33,7 @@ def command(
     """
     from measurelp.cli.answers import table
     from measurelp.cli.saved import stored_names
-    from measurelp.network import read_folder
-    from measurelp.proof import check_new_file
+    from measurelp.network import check_new_file, read_folder
     from measurelp.report import write_report
     from measurelp.solving import load_solution
 

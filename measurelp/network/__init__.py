@@ -26,7 +26,7 @@ from measurelp.network.balance import (
 from measurelp.network.candidates import network_from_candidate
 from measurelp.network.chain import ReluChain, chain_from_network, network_from_chain
 from measurelp.network.conversion import measure_from_network, network_from_measure
-from measurelp.network.files import check_new_folder, read_folder, write_folder
+from measurelp.network.files import check_new_file, check_new_folder, read_folder, write_folder
 from measurelp.network.input_scaler import InputScaler
 from measurelp.network.layer_compression import CompressedLayer, compress_layer
 from measurelp.network.model_compression import CompressedModel, LayerReport, compress
@@ -46,7 +46,7 @@ __all__ = [
     "BalanceReport", "CompressedLayer", "CompressedModel", "CountedBias", "InputScaler",
     "LayerReport", "PrunedLayer", "Rebalanced", "ReluChain", "ReluNetwork", "Shared",
     "balance_report", "chain_from_network", "chain_from_onnx", "chain_from_safetensors",
-    "chain_from_state_dict", "chain_from_torch", "check_chain_path", "check_new_folder",
+    "chain_from_state_dict", "chain_from_torch", "check_chain_path", "check_new_file", "check_new_folder",
     "compress", "compress_layer", "incoming_norms", "load_chain", "load_network", "load_scaler",
     "measure_from_network", "network_from_candidate", "network_from_chain",
     "network_from_measure", "network_from_onnx", "network_from_parts",

@@ -67,11 +67,36 @@ def check_new_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -
                 f"{path}: holds other files ({strangers[0]!r}), so it is not overwritten; choose "
                 "another name."
             )
+    _check_parent(target, path)
+    return target
+
+
+def check_new_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Check, before any work, that :func:`write_file` may write to ``path``.
+
+    Raises
+    ------
+    InvalidFile
+        If it exists (with ``overwrite``: and is not a plain file), or the folder that is to hold it
+        does not exist or cannot be written to.
+    """
+    if not str(path).strip():
+        raise InvalidFile("the name of the file to write is empty.")
+    target = Path(os.path.abspath(path))
+    if os.path.lexists(target) and (not overwrite or not target.is_file() or target.is_symlink()):
+        raise InvalidFile(
+            f"{path}: exists already and is not overwritten; choose another name or ask for "
+            "overwriting."
+        )
+    _check_parent(target, path)
+
+
+def _check_parent(target: Path, path: str | os.PathLike[str]) -> None:
+    """The folder that is to hold it can be written to."""
     if not target.parent.is_dir():
         raise InvalidFile(f"{path}: the folder {target.parent} that is to hold it does not exist.")
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise InvalidFile(f"{path}: the folder {target.parent} cannot be written to.")
-    return target
 
 
 def write_folder(

@@ -11,6 +11,7 @@ from measurelp.network._onnx import chain_from_onnx, onnx_from_network
 from measurelp.network._safetensors import chain_from_safetensors, safetensors_from_network
 from measurelp.network._torch import chain_from_state_dict
 from measurelp.network.chain import ReluChain, chain_from_network
+from measurelp.network.files import check_new_file
 from measurelp.network.weight_files import load_network
 
 _READERS: dict[str, Callable[[Any], ReluChain]] = {
@@ -65,8 +66,4 @@ def check_chain_path(path: str | os.PathLike[str], *, overwrite: bool = False) -
     ending = os.path.splitext(str(path))[1].lower()
     if ending not in _WRITERS:
         raise InvalidFile(f"{path}: expected a name ending in {' or '.join(_WRITERS)}.")
-    if os.path.isdir(path) or (os.path.lexists(path) and not overwrite):
-        raise InvalidFile(f"{path}: exists already and is not overwritten; choose another name.")
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        raise InvalidFile(f"{path}: the folder {folder} that is to hold it does not exist.")
+    check_new_file(path, overwrite=overwrite)

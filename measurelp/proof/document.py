@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import os
-import uuid
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
@@ -16,8 +15,9 @@ import numpy as np
 
 import measurelp.check_proof as checker
 from measurelp.certificate import Certificate
-from measurelp.errors import BudgetExceeded, InvalidFile, InvalidProblem
+from measurelp.errors import BudgetExceeded, InvalidProblem
 from measurelp.network import ReluNetwork, measure_from_network
+from measurelp.network.files import check_new_file, write_file
 from measurelp.problem import MeasureProblem, row_space
 from measurelp.proof.cones import record_cones
 from measurelp.proof.exact import exact_dual, rationals, shortened
@@ -112,7 +112,7 @@ def write_proof(
     with signs it depends on n more than on the dimension.  What is proved holds for the network's
     weights and the data as the doubles they are.
     """
-    target = check_new_file(path, overwrite=overwrite)
+    check_new_file(path, overwrite=overwrite)
     document = proof_document(problem, network, certificate, max_records=max_records)
     text = json.dumps(document, separators=(",", ":"))
     if len(text) > checker.MAX_BYTES:
@@ -121,7 +121,7 @@ def write_proof(
         proved = checker.check(document)
     except checker.Rejected as error:  # pragma: no cover - a bug, never written
         raise InvalidProblem(f"the proof does not hold in exact arithmetic: {error}.") from None
-    _write(target, text + "\n", path)
+    write_file(path, (text + "\n").encode(), overwrite=overwrite)
     names = (field.name for field in fields(Proof) if field.name in proved)
     return Proof(path=Path(path), size=len(text) + 1, **{name: proved[name] for name in names})
 
@@ -231,33 +231,3 @@ def _rounded_up(value: Fraction) -> list[int]:
     size = value.numerator.bit_length() - value.denominator.bit_length()
     digits = max(0, 3 - math.floor(size * math.log10(2.0)))
     return [10**digits, math.ceil(value * 10**digits)]
-
-
-def check_new_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Check, before any work, that a proof may be written to ``path``."""
-    if not str(path).strip():
-        raise InvalidFile("the name of the file to write is empty.")
-    target = Path(os.path.abspath(path))
-    if os.path.lexists(target) and (not overwrite or not target.is_file() or target.is_symlink()):
-        raise InvalidFile(f"{path}: exists already and is not overwritten; choose another name.")
-    if not target.parent.is_dir():
-        raise InvalidFile(f"{path}: the folder {target.parent} that is to hold it does not exist.")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise InvalidFile(f"{path}: the folder {target.parent} cannot be written to.")
-    return target
-
-
-def _write(target: Path, text: str, path: str | os.PathLike[str]) -> None:
-    scratch = target.parent / f".{target.name}.{uuid.uuid4().hex}.part"
-    try:
-        with open(scratch, "x", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(scratch, target)
-    except OSError as error:
-        raise InvalidFile(
-            f"{path}: cannot be written ({error}); nothing was left there."
-        ) from error
-    finally:
-        scratch.unlink(missing_ok=True)

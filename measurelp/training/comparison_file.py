@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from measurelp.errors import InvalidFile
+from measurelp.network import check_new_file
 from measurelp.network.files import (
     ARRAYS_FILE,
     DOCUMENT_FILE,
@@ -23,7 +24,6 @@ from measurelp.network.files import (
     read_file,
     write_file,
 )
-from measurelp.proof import check_new_file
 from measurelp.solving import Solution, load_solution
 from measurelp.training.files import load_training
 from measurelp.training.run import TrainingRun

@@ -1,6 +1,7 @@
 """Proofs of many kinds of problems are made, accepted, and say what is true."""
 
 import copy
+import errno
 import json
 import subprocess
 import sys
@@ -158,7 +159,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         solution.proof(path)
 
     def broken(*arguments):
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "no space left")
 
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", broken)
