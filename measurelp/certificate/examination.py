@@ -123,8 +123,14 @@ class Examination:
             # At the centre of both masses one atom can take the place of two.
             first, second = self._carried[i], self._carried[j]
             share = first / (first + second) if first > 0.0 and second > 0.0 else 0.5
-            points.append(share * self.peaks[i].point + (1.0 - share) * self.peaks[j].point)
-            signs.append(self.peaks[i].sign)
+            centre = share * self.peaks[i].point + (1.0 - share) * self.peaks[j].point
+            known = [
+                sign == self.peaks[i].sign and np.linalg.norm(point - centre) <= SAME_DIRECTION
+                for point, sign in zip(points, signs, strict=True)
+            ]
+            if not any(known):
+                points.append(centre)
+                signs.append(self.peaks[i].sign)
         r = self.landscape.rows.shape[1]
         return np.array(points).reshape(-1, r), np.array(signs)
 

@@ -77,6 +77,8 @@ def test_consecutive_curvatures_of_one_sign_leave_a_choice(skip):
     )  # fmt: skip
     assert u.verdict.name == "NOT_UNIQUE"
     assert_two_solutions(u)
+    apart = np.linalg.norm(u.saturated[:, None] - u.saturated[None], axis=-1)
+    assert apart[~np.eye(len(apart), dtype=bool)].min() > 1e-6  # no point is listed twice
 
 
 def assert_two_solutions(u):
