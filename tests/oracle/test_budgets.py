@@ -138,11 +138,20 @@ def test_brackets_of_longer_runs_are_nested_up_to_rounding(oracle):
 
 
 def interrupt_soon(seconds):
-    """Ctrl-C for the main thread after some seconds."""
-    main = threading.main_thread().ident
-    timer = threading.Timer(seconds, signal.pthread_kill, [main, signal.SIGINT])
-    timer.start()
-    return timer
+    """Ctrl-C for the main thread after some seconds; again every five, as one may be lost in a destructor.
+
+    Until the event that is returned is set.
+    """
+    main, caught = threading.main_thread().ident, threading.Event()
+
+    def press():
+        wait = seconds
+        while not caught.wait(wait):
+            signal.pthread_kill(main, signal.SIGINT)
+            wait = 5.0
+
+    threading.Thread(target=press, daemon=True).start()
+    return caught
 
 
 @pytest.mark.parametrize("oracle", [ConeOracle, SignOracle])
@@ -159,10 +168,10 @@ def test_an_interrupted_oracle_can_be_asked_again(oracle):
             instance.maximise(dual, tolerance=1e-12, budget=Budget(nodes=100_000))
 
     for delay in (0.02, 0.05, 0.1):
-        timer = interrupt_soon(delay)
+        caught = interrupt_soon(delay)
         with pytest.raises(KeyboardInterrupt):
             endless()
-        timer.join()
+        caught.set()
         after = instance.maximise(small, tolerance=1e-9)
         assert (after.lower, after.upper) == (before.lower, before.upper)
         assert after.stats == before.stats
