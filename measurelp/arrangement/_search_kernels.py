@@ -1,5 +1,7 @@
 """Depth-first search over no-broken-circuit sets: one half of all cells, one packed sign vector each.
 
+Long because the search is one compiled recursion whose correctness rests on the argument below.
+
 Let x_0, ..., x_{n-1} be pairwise non-parallel rows of rank d and phi_d, ..., phi_1 generic covectors ("flags").
 At level D everything is restricted to V_D, the common kernel of phi_d, ..., phi_{D+1}.  The cells of one half
 correspond one to one to the pairs (D, S), S = {s_1 < ... < s_{D-1}} without row 0, such that

@@ -1,7 +1,7 @@
 """All cells of an arrangement: `enumerate_cells`, `count_cells`, `iter_cells`.
 
 The work is done by the search of `_search_kernels`; here it is cut into ranges of first elements, handed to threads,
-given one buffer of the proved size and put together again.
+given one buffer of the proved size and put together again.  Long because listing, counting and iterating share that preparation.
 """
 
 from __future__ import annotations

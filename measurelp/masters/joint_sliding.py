@@ -1,5 +1,7 @@
 r"""Sliding Newton for several outputs: neurons with masses in R^c move freely over walls.
 
+Long because one step changes weights, masses, walls and the factored system together.
+
 With balanced weights :math:`w_k` and outputs :math:`v_k` the squared problem at a fixed number of
 neurons is
 
