@@ -146,8 +146,12 @@ def position_of(names: Sequence[str], name: str, *, path: str, option: str, hint
     """Where a name is, or InvalidProblem that says which there are."""
     if name in names:
         return list(names).index(name)
-    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    raise InvalidProblem(f"{option}: {path} has no column {name!r}; it has {shown}{hint}.")
+    raise InvalidProblem(f"{option}: {path} has no column {name!r}; it has {listed(names)}{hint}.")
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names in a message, the first twenty of them."""
+    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
 
 
 def split_names(option: str, text: str) -> list[str]:

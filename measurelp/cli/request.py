@@ -218,6 +218,7 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
     InvalidProblem, InvalidFile
         Naming the option, or the line and column, and what to do.
     """
+    from measurelp.cli.data import listed
     from measurelp.cli.sources import read_source
     from measurelp.network import InputScaler
     from measurelp.problem import (
@@ -229,8 +230,6 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
         lam_from_weight_decay,
     )
 
-    if not request.target:
-        raise InvalidProblem("--target: missing; name the column to predict.")
     given = {name: getattr(request, name) for name in _PARAMETERS}
     loss = LOSSES[request.loss or "squared"](
         **{name: value for name, value in given.items() if value is not None}
@@ -241,9 +240,13 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
     else:
         slope = {} if request.slope is None else {"slope": request.slope}
         activation = ACTIVATIONS[request.activation or "relu"](**slope)
+    table = read_source(path, header=request.header, delimiter=request.delimiter)
+    if not request.target:
+        raise InvalidProblem(
+            f"--target: missing; name the column of {path} to predict: {listed(table.names)}."
+        )
     if not loss.is_hard_constraint and not request.says_lam:
         raise InvalidProblem("--lam: missing; pass --lam L, or --lam-ratio R for R times lam_max.")
-    table = read_source(path, header=request.header, delimiter=request.delimiter)
     for name in request.target:
         table.position(name, option="--target")
     features = request.features
@@ -280,7 +283,8 @@ def state_problem(path: str, request: Request, *, time_limit: float | None = Non
             penalty=cast("TrainedPenalty", request.trained_penalty),
         )  # fmt: skip
     problem = MeasureProblem(
-        X, y, lam=lam, loss=loss, ball=ball, activation=activation, sample_weight=weight, outputs=cast("Outputs", request.outputs or "joint"),
+        X, y, lam=lam, loss=loss, ball=ball, activation=activation, sample_weight=weight,
+        outputs=cast("Outputs", request.outputs or "joint"),
         bias=cast("Bias", request.bias or "penalized"), skip=cast("Skip", request.skip or "none"),
     )  # fmt: skip
     largest = None

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     "--backend", help="Let this solver do cone programs over cells; neurons slide if left out."
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=1, help="Workers for the oracle.")
-@click.option("--out", metavar="DIR", help="Save the solution to this new folder.")
+@click.option("-o", "--out", metavar="DIR", help="Save the solution to this new folder.")
 @click.option("--force", is_flag=True, help="Let --out replace a solution saved earlier.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress line.")

@@ -56,8 +56,8 @@ def check_new_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -
     if os.path.lexists(target):
         if not overwrite:
             raise InvalidFile(
-                f"{path}: exists already and is not overwritten; choose another name or ask for "
-                "overwriting."
+                f"{path}: exists already and is not overwritten; choose another name or ask for it "
+                "(overwrite=True, on the command line --force)."
             )
         if target.is_symlink() or not target.is_dir():
             raise InvalidFile(f"{path}: is not a folder, so it is not overwritten.")
@@ -85,8 +85,8 @@ def check_new_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> 
     target = Path(os.path.abspath(path))
     if os.path.lexists(target) and (not overwrite or not target.is_file() or target.is_symlink()):
         raise InvalidFile(
-            f"{path}: exists already and is not overwritten; choose another name or ask for "
-            "overwriting."
+            f"{path}: exists already and is not overwritten; choose another name or ask for it "
+            "(overwrite=True, on the command line --force)."
         )
     _check_parent(target, path)
 
@@ -267,8 +267,8 @@ def write_file(path: str | os.PathLike[str], content: bytes, *, overwrite: bool 
     target = Path(os.path.abspath(path))
     if os.path.isdir(target) or (os.path.lexists(target) and not overwrite):
         raise InvalidFile(
-            f"{path}: exists already and is not overwritten; choose another name or ask for "
-            "overwriting."
+            f"{path}: exists already and is not overwritten; choose another name or ask for it "
+            "(overwrite=True, on the command line --force)."
         )
     scratch = target.parent / f".{target.name}.{uuid.uuid4().hex}.part"
     try:
