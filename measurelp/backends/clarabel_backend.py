@@ -15,6 +15,7 @@ from measurelp.backends.report import (
     outcome_from_status,
     report_from_vectors,
 )  # fmt: skip
+from measurelp.interrupts import interruptible
 from measurelp.program.cone_program import ConeProgram
 from measurelp.status import PointKind, Termination
 
@@ -39,7 +40,7 @@ class ClarabelBackend:
     """Clarabel through its own interface; linear, quadratic, second-order and exponential cones.
 
     Gaps and residuals are asked for at ``tolerance``; one thread; no presolve, so that every
-    row keeps its dual.  There is no warm start.
+    row keeps its dual.  There is no warm start.  Ctrl-C ends it after the iteration under way.
 
     Parameters
     ----------
@@ -83,7 +84,9 @@ class ClarabelBackend:
         if quadratic is None:
             quadratic = sparse.csc_array((program.n_variables, program.n_variables))
         solver = clarabel.DefaultSolver(quadratic, program.q, program.A, program.b, cones, settings)
-        solution = solver.solve()
+        with interruptible() as interrupts:
+            solver.set_termination_callback(lambda _info: interrupts())
+            solution = solver.solve()
         status = str(solution.status)
         return report_from_vectors(
             backend=self.name,

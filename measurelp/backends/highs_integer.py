@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from measurelp.backends.highs_backend import checked, new_highs
+from measurelp.backends.highs_backend import checked, let_stop, new_highs
 from measurelp.errors import BackendError
+from measurelp.interrupts import interruptible
 
 
 class IntegerReport(NamedTuple):
@@ -59,7 +60,9 @@ def minimise_integer(
         integer.astype(np.int32),
     )  # fmt: skip
     checked(status, "passModel")
-    highs.run()
+    with interruptible() as interrupts:
+        let_stop(highs, interrupts)
+        highs.run()
     solution, info = highs.getSolution(), highs.getInfo()
     x = np.array(solution.col_value)
     if not solution.value_valid or not np.isfinite(x).all():

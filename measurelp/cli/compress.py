@@ -33,7 +33,9 @@ from measurelp.cli.errors import Exit, reports_errors
 @click.option(
     "--gap", "tol_gap", type=float, default=1e-6, show_default=True, help="Relative gap to prove."
 )
-@click.option("-o", "--out", metavar="FILE", help="Where to write the network: .onnx or .safetensors.")
+@click.option(
+    "-o", "--out", metavar="FILE", help="Where to write the network: .onnx or .safetensors."
+)
 @click.option("--force", is_flag=True, help="Let --out replace a file.")
 @click.option(
     "--header/--no-header",

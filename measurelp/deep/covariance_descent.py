@@ -28,11 +28,11 @@ from measurelp.certificate import Certificate, certificate_from_reports, evaluat
 from measurelp.deep.covariances import CovariancePair, covariance_pair
 from measurelp.deep.models import check_plain
 from measurelp.errors import InvalidProblem
+from measurelp.interrupts import remembered_interrupts
 from measurelp.measure import AtomicMeasure
 from measurelp.network import compress_layer
 from measurelp.oracle import Budget, DualFunction, Oracle, OracleReport, choose_oracle
 from measurelp.problem import MeasureProblem, positive_number, row_space
-from measurelp.solving.interrupts import remembered_interrupts
 
 Matrix = NDArray[np.float64]
 

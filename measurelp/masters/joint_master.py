@@ -87,7 +87,7 @@ class JointMaster:
         is_settled = slid.error <= _STATIONARY
         if not is_settled:
             # The masses at least are made optimal: what they leave is a better dual vector.
-            slid = self._with_best_masses(slid, target, lam)
+            slid = self._with_best_masses(slid, target, lam, until)
             is_settled = self.calls >= _MOST_CALLS
             self.calls = 0 if is_settled else self.calls
         elif not is_new:
@@ -129,7 +129,9 @@ class JointMaster:
                 best, before = tried, min(before, after)
         return best
 
-    def _with_best_masses(self, slid: JointSlid, target: Matrix, lam: float) -> JointSlid:
+    def _with_best_masses(
+        self, slid: JointSlid, target: Matrix, lam: float, until: float
+    ) -> JointSlid:
         """The same directions with optimal masses."""
         slider = self._slider
         if not len(slid.weights):
@@ -141,7 +143,8 @@ class JointMaster:
         program = group_lasso_program(
             triangle / size, orthogonal.T @ rest / scale, lam / (size * scale)
         )
-        report = self.backend.solve(program)
+        seconds = None if math.isinf(until) else max(0.01, until - time.perf_counter())
+        report = self.backend.solve(program, time_limit=seconds)
         if report.x is None:
             return slid
         masses = report.x[: slid.masses.size].reshape(slid.masses.shape) * (scale / size)

@@ -33,13 +33,18 @@ _SEED = 20260102
 
 
 def polished(
-    training: Training, neurons: Neurons, dual: DualFunction, basis: Matrix
+    training: Training,
+    neurons: Neurons,
+    dual: DualFunction,
+    basis: Matrix,
+    time_limit: float | None = None,
 ) -> Iterator[tuple[Neurons, Vector]]:
     """Converged neurons with their dual vectors, the most likely ones first.
 
     Two guesses of the faces are made: the merged neurons of the cone program, and the peaks
     of the dual function, which lie on their walls exactly however the program split its
-    atoms.  ``basis`` (n, p) spans the skip orthonormally.
+    atoms.  ``basis`` (n, p) spans the skip orthonormally.  The time limit is that of one linear
+    program, the only step that can be long.
     """
     alpha = training.from_problem(dual.alpha)
     for guess in _guesses(training, neurons, dual, basis):
@@ -53,7 +58,7 @@ def polished(
             if found is not None:
                 yield found
     if training.loss.is_hard_constraint:
-        vertex = interpolant(training, neurons, dual)
+        vertex = interpolant(training, neurons, dual, time_limit)
         if vertex is not None:
             better = newton_on_faces(training, vertex, dual.alpha, wall_tolerance=1e-6)
             if better is not None:
@@ -88,7 +93,9 @@ def slid_to_rest(training: Training, neurons: Neurons) -> Neurons | None:
     return None
 
 
-def interpolant(training: Training, neurons: Neurons, dual: DualFunction) -> Neurons | None:
+def interpolant(
+    training: Training, neurons: Neurons, dual: DualFunction, time_limit: float | None = None
+) -> Neurons | None:
     """A cheap vertex of the interpolation polytope near the given neurons.
 
     A linear program over their directions, the peaks of the dual function and, so that it
@@ -107,7 +114,7 @@ def interpolant(training: Training, neurons: Neurons, dual: DualFunction) -> Neu
     norms = training.norms(points)
     points = points[norms > 0.0] / norms[norms > 0.0, None]
     program, lift = formulate_atoms(dual.problem, space.weights(points))
-    report = HighsBackend().solve(program)
+    report = HighsBackend().solve(program, time_limit=time_limit)
     if report.x is None or report.kind not in (PointKind.OPTIMAL, PointKind.APPROXIMATE):
         return None
     masses = lift.masses(report.x)

@@ -21,6 +21,7 @@ import numpy as np
 from measurelp.certificate.certificate import relative
 from measurelp.certificate.certify import DEFAULT_NODES, certify
 from measurelp.errors import InvalidProblem
+from measurelp.interrupts import Interrupts, remembered_interrupts
 from measurelp.oracle import Budget, Oracle, choose_oracle
 from measurelp.paths.branch import Branch, BranchPoint, Lines, Matrix, Vector
 from measurelp.paths.branch_ends import follow, holds
@@ -28,7 +29,6 @@ from measurelp.paths.events import Breakpoints, EventKind, PathEvent, PathSegmen
 from measurelp.paths.gaps import End, gap_between
 from measurelp.problem import MeasureProblem
 from measurelp.solving.entry import solve
-from measurelp.solving.interrupts import Interrupts, remembered_interrupts
 from measurelp.solving.largest_lam import lam_max
 from measurelp.solving.threads import one_thread
 from measurelp.status import Termination

@@ -16,12 +16,12 @@ from numpy.typing import ArrayLike, NDArray
 from measurelp._display import compact, html_table
 from measurelp.backends import Backend
 from measurelp.errors import InvalidProblem
+from measurelp.interrupts import remembered_interrupts
 from measurelp.measure import AtomicMeasure
 from measurelp.oracle import Oracle
 from measurelp.paths.gaps import End, gap_between, interpolated
 from measurelp.problem import MeasureProblem, check_measures
 from measurelp.solving.entry import solve
-from measurelp.solving.interrupts import remembered_interrupts
 from measurelp.solving.largest_lam import lam_max
 from measurelp.solving.progress import Callback
 from measurelp.solving.solution import Solution

@@ -30,7 +30,7 @@ from measurelp.masters.master import Master
 from measurelp.masters.neurons import Neurons, Training, merged, pruned
 from measurelp.masters.newton_master import NewtonMaster
 from measurelp.masters.null_model import null_model
-from measurelp.masters.polish import polished
+from measurelp.masters.polish import interpolant, polished
 from measurelp.masters.sliding_master import SlidingMaster
 from measurelp.measure import AtomicMeasure
 from measurelp.oracle import DualFunction, Oracle, choose_oracle
@@ -59,6 +59,8 @@ _MANY_ROWS, _COARSE_GAP = 20_000, 1e-3
 # where sliding makes restricted problems exact; but with few rows rounds are cheap, and more of them
 # leave less for the oracle to find.
 _PRICED, _PRICED_EXACT, _DEAR_ROUNDS = 0.05, 0.5, 5000
+# Rows of an interpolation problem up to which a first interpolant comes from a linear program.
+_MOST_INTERPOLATED = 1000
 # Sliding is given up after so many rounds without headway, or calls that did not converge.
 _PATIENCE, _MOST_FAILURES = 8, 2
 
@@ -123,6 +125,7 @@ class CellGeneration(Columns):
             top = float(dual.sizes(dual.values(climbed(dual, axes))).max(initial=0.0))
             self.penalty = _FIRST_PENALTY * top or 1.0
             self.least_penalty = _LEAST_PENALTY * top or 1.0
+            known = [*self._some_interpolant(zero, dual), *known]
         return [Found(one, training.objective(one), alpha) for one in known]
 
     def solve(self, time_limit: float | None) -> list[Found]:
@@ -181,7 +184,9 @@ class CellGeneration(Columns):
         if one.is_stationary:
             return [one]
         dual = DualFunction(self.problem, self.space, one.dual)
-        for neurons, multipliers in polished(self.training, one.point, dual, self.span):
+        for neurons, multipliers in polished(
+            self.training, one.point, dual, self.span, run.limits.seconds_left
+        ):
             objective = self.training.objective(neurons)
             if not math.isfinite(objective):
                 continue
@@ -257,13 +262,22 @@ class CellGeneration(Columns):
         known = Neurons(weights, (first.masses.T / sizes).T, skip)
         return pruned(self.training, known) if len(known) > problem.n * problem.n_outputs else known
 
+    def _some_interpolant(self, zero: Neurons, dual: DualFunction) -> list[Neurons]:
+        """One that is cheap to find, so that there is a finite value however early the end is."""
+        if self.problem.is_vector or self.problem.n > _MOST_INTERPOLATED:
+            return []
+        seconds = self.limits.seconds_left
+        found = interpolant(self.training, zero, dual, None if seconds is None else seconds / 2.0)
+        return [] if found is None else [found]
+
     def _as_it_is(self) -> Found:
-        """With nothing in play: the best so far, and its dual vector."""
+        """With nothing in play: the best so far or, to interpolate, the skip; and its dual vector."""
         assert self.best is not None
-        alpha = self.multipliers
+        best, alpha = self.best, self.multipliers
         if self.training.loss.is_hard_constraint:
-            alpha = without_skip(self.problem.y - self.training.fit(self.best), self.basis)
-        return Found(self.best, self.training.objective(self.best), alpha)
+            best, _ = null_model(self.training, self.backend)
+            alpha = without_skip(self.problem.y - self.training.fit(best), self.basis)
+        return Found(best, self.training.objective(best), alpha)
 
     def _gives_up_sliding(self, neurons: Neurons, run: Generation) -> bool:
         """Where sliding makes no headway, go on with the cone program over the neurons' cells."""

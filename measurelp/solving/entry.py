@@ -12,6 +12,7 @@ from measurelp.backends import Backend, backend_from_name
 from measurelp.certificate.certify import candidate_measure
 from measurelp.certificate.uniqueness import is_plain
 from measurelp.errors import InvalidProblem
+from measurelp.interrupts import remembered_interrupts
 from measurelp.measure import AtomicMeasure
 from measurelp.network import ReluNetwork
 from measurelp.oracle import CellOracle, Oracle, PatternOracle, choose_oracle
@@ -19,7 +20,6 @@ from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.solving.cell_generation import CellGeneration, solve_over_cells
 from measurelp.solving.from_below import interpolant_from_below
 from measurelp.solving.gated import solve_gated
-from measurelp.solving.interrupts import remembered_interrupts
 from measurelp.solving.limits import Limits, deadline_after
 from measurelp.solving.pattern_generation import PatternGeneration, solve_over_patterns
 from measurelp.solving.progress import Callback

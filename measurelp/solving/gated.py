@@ -18,6 +18,7 @@ from measurelp.backends import ClarabelBackend
 from measurelp.certificate import Certificate, skip_basis
 from measurelp.certificate.bounds import admissible_dual, dual_bound
 from measurelp.errors import InvalidProblem
+from measurelp.interrupts import remembered_interrupts
 from measurelp.masters.gated_newton import newton_on_gates
 from measurelp.masters.neurons import Training
 from measurelp.masters.null_model import null_model
@@ -28,7 +29,6 @@ from measurelp.program.formulate import skip_from_coefficients
 from measurelp.solving.ending import bracket, concluded, infeasible_bracket
 from measurelp.solving.gated_units import GatedMeasure, GatedRelaxation
 from measurelp.solving.generation import Bound, Columns, Found, Generation
-from measurelp.solving.interrupts import remembered_interrupts
 from measurelp.solving.limits import Limits, deadline_after
 from measurelp.solving.threads import one_thread
 from measurelp.status import PointKind

@@ -18,13 +18,13 @@ from measurelp.certificate import Certificate
 from measurelp.certificate.bounds import dual_bound
 from measurelp.dictionary.patterns import all_patterns
 from measurelp.errors import InvalidProblem
+from measurelp.interrupts import remembered_interrupts
 from measurelp.measure import AtomicMeasure, prune_to_extreme_point
 from measurelp.oracle.seminorm_cells import SeminormCells
 from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.program.seminorm_cells import seminorm_program
 from measurelp.solving.ending import bracket, concluded, infeasible_bracket
 from measurelp.solving.generation import Bound, Columns, Found, Generation
-from measurelp.solving.interrupts import remembered_interrupts
 from measurelp.solving.label_noise_result import LabelNoiseOptimum
 from measurelp.solving.limits import Limits, deadline_after
 from measurelp.solving.progress import Callback
@@ -158,7 +158,7 @@ class ActiveSetGeneration(Columns):
 
     def solve(self, time_limit: float | None) -> list[Found]:
         """The program over the pairs in play, its weights moved into their cells."""
-        solved = _solve(self.problem, self.cells, self.chosen)
+        solved = _solve(self.problem, self.cells, self.chosen, time_limit)
         if solved is None:
             return []
         weights, alpha, self.is_infeasible = solved
@@ -232,7 +232,10 @@ def _active_sets(problem: MeasureProblem) -> tuple[NDArray[np.bool_], Matrix]:
 
 
 def _solve(
-    problem: MeasureProblem, cells: SeminormCells, chosen: list[tuple[int, float]]
+    problem: MeasureProblem,
+    cells: SeminormCells,
+    chosen: list[tuple[int, float]],
+    time_limit: float | None,
 ) -> tuple[Matrix | None, Vector, bool] | None:
     """Weights (K, r) of the program over some cells, its dual vector, and whether it is infeasible."""
     index = np.array([k for k, _ in chosen], dtype=np.intp)
@@ -245,7 +248,7 @@ def _solve(
         cells.rows / m, cells.active[index], signs, cells.factors[index] / scale, problem.y / size,
         lam,
     )  # fmt: skip
-    report = ClarabelBackend().solve(program, tolerance=1e-10)
+    report = ClarabelBackend().solve(program, tolerance=1e-10, time_limit=time_limit)
     infeasible = report.kind is PointKind.INFEASIBILITY_PROOF
     if report.z is None or not np.isfinite(report.z).all():
         return None

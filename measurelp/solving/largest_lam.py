@@ -14,12 +14,12 @@ from measurelp.backends import HighsBackend, backend_from_name
 from measurelp.certificate import admissible_dual, skip_basis
 from measurelp.certificate.certify import DEFAULT_NODES
 from measurelp.errors import InvalidProblem
+from measurelp.interrupts import remembered_interrupts
 from measurelp.masters.neurons import Training
 from measurelp.masters.null_model import null_model
 from measurelp.oracle import Budget, DualFunction, Oracle, OracleReport, choose_oracle
 from measurelp.problem import MeasureProblem, RowSpace, row_space
 from measurelp.program import ConeProgram
-from measurelp.solving.interrupts import remembered_interrupts
 from measurelp.solving.threads import one_thread
 
 Vector = NDArray[np.float64]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from measurelp._jit_kernels import compile_seconds
 from measurelp.certificate.certify import DEFAULT_NODES
+from measurelp.interrupts import Interrupts
 from measurelp.oracle import Budget
-from measurelp.solving.interrupts import Interrupts
 from measurelp.solving.progress import Callback
 from measurelp.status import Termination
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from measurelp.errors import InvalidProblem
+from measurelp.interrupts import remembered_interrupts
 from measurelp.problem import MeasureProblem
 from measurelp.solving import Solution, certify, solve
-from measurelp.solving.interrupts import remembered_interrupts
 from measurelp.solving.progress import Progress
 from measurelp.status import Termination
 from measurelp.training.comparison import Comparison, ComparisonProgress, Endpoint

@@ -35,13 +35,12 @@ def remembered_interrupts() -> Iterator[Interrupts]:
     another shares its memory.  Outside the main thread, and where the caller handles the signal,
     nothing is changed.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    outer = getattr(handler, "__self__", None)
+    outer = _holder()
     if threading.current_thread() is not threading.main_thread():
         yield Interrupts()
     elif isinstance(outer, Interrupts):
         yield outer
-    elif handler is not signal.default_int_handler:
+    elif signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield Interrupts()
     else:
         interrupts = Interrupts()
@@ -50,3 +49,22 @@ def remembered_interrupts() -> Iterator[Interrupts]:
             yield interrupts
         finally:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def interruptible() -> Iterator[Interrupts]:
+    """A context for one call into compiled code that asks, now and then, whether to stop.
+
+    Ctrl-C is remembered while the call lasts.  Where nobody outside remembers it, it is raised
+    afterwards.
+    """
+    is_inside = isinstance(_holder(), Interrupts)
+    with remembered_interrupts() as interrupts:
+        yield interrupts
+    if interrupts.requested and not is_inside:
+        raise KeyboardInterrupt
+
+
+def _holder() -> Any:
+    """The object whose method handles SIGINT; None for a function."""
+    return getattr(signal.getsignal(signal.SIGINT), "__self__", None)
