@@ -113,6 +113,8 @@ def interpolant(
     points = np.vstack([neurons.weights, climbed(dual, neurons.weights, neurons.signs), extra])
     norms = training.norms(points)
     points = points[norms > 0.0] / norms[norms > 0.0, None]
+    if not len(points):
+        return None
     program, lift = formulate_atoms(dual.problem, space.weights(points))
     report = HighsBackend().solve(program, time_limit=time_limit)
     if report.x is None or report.kind not in (PointKind.OPTIMAL, PointKind.APPROXIMATE):

@@ -264,7 +264,8 @@ class CellGeneration(Columns):
 
     def _some_interpolant(self, zero: Neurons, dual: DualFunction) -> list[Neurons]:
         """One that is cheap to find, so that there is a finite value however early the end is."""
-        if self.problem.is_vector or self.problem.n > _MOST_INTERPOLATED:
+        is_large = self.problem.is_vector or self.problem.n > _MOST_INTERPOLATED
+        if is_large or math.isfinite(self.training.objective(zero)):
             return []
         seconds = self.limits.seconds_left
         found = interpolant(self.training, zero, dual, None if seconds is None else seconds / 2.0)

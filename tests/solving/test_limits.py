@@ -46,6 +46,16 @@ class StopAt:
             raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize(("bias", "skip"), SETTINGS)
+def test_an_interpolant_is_known_after_one_round(bias, skip):
+    problem = problem_of(seed=3, n=40, loss="interpolation", bias=bias, skip=skip)
+    optimum = mlp.solve(problem).certificate.primal_value
+    early = mlp.solve(problem, max_rounds=1)
+    assert early.termination is mlp.Termination.ROUND_LIMIT
+    assert math.isfinite(early.certificate.relative_gap)
+    assert_holds(early, optimum)
+
+
 @pytest.mark.parametrize("loss", ["squared", "interpolation"])
 @pytest.mark.parametrize(("bias", "skip"), SETTINGS[:1] + SETTINGS[3:5] + SETTINGS[7:])
 def test_ctrl_c_at_any_round(loss, bias, skip):
