@@ -46,8 +46,10 @@ from measurelp.status import Scope, Termination
 
 Array = NDArray[np.float64]
 
-# Where the oracle is dear, ascent is tried harder before it: penalised coordinates and rows.
+# Where the oracle is dear, ascent is tried harder before it: penalised coordinates and rows.  With
+# a free bias it bounds a slice for every row.
 _DEAR = ((5, 0), (4, 5000))
+_DEAR_SLICED = ((4, 0), (2, 300))
 _SEED = 20260101
 # Interpolation: the proximal parameter, in units of the lam from which zero is optimal.
 _FIRST_PENALTY = 1e-2
@@ -62,7 +64,7 @@ _PRICED, _PRICED_EXACT, _DEAR_ROUNDS = 0.05, 0.5, 5000
 # Rows of an interpolation problem up to which a first interpolant comes from a linear program.
 _MOST_INTERPOLATED = 1000
 # Sliding is given up after so many rounds without headway, or calls that did not converge.
-_PATIENCE, _MOST_FAILURES = 8, 2
+_PATIENCE, _MOST_FAILURES, _FEW = 8, 2, 0.5
 
 
 @dataclass
@@ -231,7 +233,8 @@ class CellGeneration(Columns):
     @property
     def _oracle_is_dear(self) -> bool:
         p, n = self.space.n_penalized, len(self.space.distinct)
-        return any(p >= least_p and n >= least_n for least_p, least_n in _DEAR)
+        dear = _DEAR_SLICED if self.space.has_free_bias else _DEAR
+        return any(p >= least_p and n >= least_n for least_p, least_n in dear)
 
     def _coarse_start(self) -> AtomicMeasure:
         """The solution for a tenth of the data, to a coarse gap."""
@@ -281,12 +284,18 @@ class CellGeneration(Columns):
         return Found(best, self.training.objective(best), alpha)
 
     def _gives_up_sliding(self, neurons: Neurons, run: Generation) -> bool:
-        """Where sliding makes no headway, go on with the cone program over the neurons' cells."""
+        """Where sliding makes no headway, go on with the cone program over the neurons' cells.
+
+        Calls that did not become stationary are forgiven while there is headway and neurons are few:
+        not near interpolation.
+        """
         master = self.master
-        if run.best_value < self.watched - 1e-9 * abs(run.best_value):
-            self.watched, self.headway = run.best_value, run.rounds
         if not isinstance(master, (SlidingMaster, NewtonMaster)) or self.problem.is_vector:
             return False
+        if run.best_value < self.watched - 1e-9 * abs(run.best_value):
+            self.watched, self.headway = run.best_value, run.rounds
+            if len(neurons) <= _FEW * self.problem.n:
+                master.failures = 0.0
         if master.failures < _MOST_FAILURES and run.rounds - self.headway < _PATIENCE:
             return False
         self.master = ConicMaster(self.training, self.backend)
