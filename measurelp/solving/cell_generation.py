@@ -47,9 +47,10 @@ from measurelp.status import Scope, Termination
 Array = NDArray[np.float64]
 
 # Where the oracle is dear, ascent is tried harder before it: penalised coordinates and rows.  With
-# a free bias it bounds a slice for every row.
+# a free bias it bounds a slice for every row.  So it is after it found more than ascent did, so often.
 _DEAR = ((5, 0), (4, 5000))
 _DEAR_SLICED = ((4, 0), (2, 300))
+_DEAR_PROOFS = 2
 _SEED = 20260101
 # Interpolation: the proximal parameter, in units of the lam from which zero is optimal.
 _FIRST_PENALTY = 1e-2
@@ -176,9 +177,8 @@ class CellGeneration(Columns):
         weights = found.point.weights
         if self._price(found.dual, weights, level=level) or not found.is_settled:
             return True
-        return self._oracle_is_dear and bool(
-            self._price(found.dual, weights, level=level, thoroughly=True)
-        )
+        is_dear = self._oracle_is_dear or run.proofs >= _DEAR_PROOFS
+        return is_dear and bool(self._price(found.dual, weights, level=level, thoroughly=True))
 
     def refined(self, found: list[Found], run: Generation) -> list[Found]:
         """Converged on the faces, where the master leaves that to be done."""
