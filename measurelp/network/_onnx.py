@@ -185,7 +185,7 @@ def _constant(onnx: Any, tensor: Any) -> NDArray[Any]:
         )
     try:
         return np.asarray(onnx.numpy_helper.to_array(tensor))
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001  numpy_helper raises many kinds on damaged bytes
         raise InvalidProblem(f"model: the weights {tensor.name!r} are damaged ({error}).") from None
 
 

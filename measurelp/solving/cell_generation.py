@@ -47,7 +47,8 @@ from measurelp.status import Scope, Termination
 Array = NDArray[np.float64]
 
 # Where the oracle is dear, ascent is tried harder before it: penalised coordinates and rows.  With
-# a free bias it bounds a slice for every row.  So it is after it found more than ascent did, so often.
+# a free bias it bounds a slice for every row.  After so many proofs that found more than ascent
+# had, ascent is tried harder everywhere.
 _DEAR = ((5, 0), (4, 5000))
 _DEAR_SLICED = ((4, 0), (2, 300))
 _DEAR_PROOFS = 2
@@ -64,7 +65,8 @@ _MANY_ROWS, _COARSE_GAP = 20_000, 1e-3
 _PRICED, _PRICED_EXACT, _DEAR_ROUNDS = 0.05, 0.5, 5000
 # Rows of an interpolation problem up to which a first interpolant comes from a linear program.
 _MOST_INTERPOLATED = 1000
-# Sliding is given up after so many rounds without headway, or calls that did not converge.
+# Sliding is given up after so many rounds without headway, or calls that did not converge; those are
+# forgiven while there is headway and neurons are few, as a share of the rows.
 _PATIENCE, _MOST_FAILURES, _FEW = 8, 2, 0.5
 
 
