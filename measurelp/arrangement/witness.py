@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from math import gcd, lcm
+from operator import mul
 
 import numpy as np
+
+from measurelp.interrupts import interruptible
 
 from ._levels import equilibrated_vectors
 from ._witness_kernels import interior
@@ -18,8 +23,9 @@ def interior_points(
     """Points inside the half-cells ``packed`` found with the flags of ``seed``, shape (H, d), rows of NaN where none was.
 
     Every point is certified: the signs of the data, read as `Arrangement.numbers` says, at the returned doubles are
-    those of the cell.  Points that floating point cannot certify are computed again in Fractions, rounded and
-    checked exactly; a cell too thin for the rounded point gets NaN.
+    those of the cell.  Points that floating point cannot certify are computed again in integers, rounded and
+    checked exactly; a cell too thin for the rounded point gets NaN, and so do those that are left when Ctrl-C is remembered
+    by a caller.
 
     Complexity O(n d) per cell and direction.
     """
@@ -53,8 +59,14 @@ def interior_points(
     else:
         with ThreadPoolExecutor(jobs) as pool:
             list(pool.map(run, parts))
-    for h in np.flatnonzero(failed):
-        points[h] = _exact_point(arrangement, flags, packed[h], bases[h], row_of_line)
+    thin = np.flatnonzero(failed)
+    points[thin] = np.nan
+    rows = [_whole(arrangement.exact_row(i)) for i in row_of_line.tolist()] if len(thin) else []
+    with interruptible() as interrupts:
+        for h in thin:
+            if interrupts():
+                break
+            points[h] = _exact_point(arrangement, flags, packed[h], bases[h], rows, row_of_line)
     points.setflags(write=False)
     return points
 
@@ -74,41 +86,51 @@ def _inverse(rows: list[list[Fraction]]) -> list[list[Fraction]]:
     return [row[d:] for row in m]
 
 
-def _dot(one, two):
-    return sum((a * b for a, b in zip(one, two, strict=True)), Fraction(0))
+def _whole(numbers: list[Fraction]) -> list[int]:
+    """A positive multiple of some numbers, in coprime integers."""
+    common = lcm(*(v.denominator for v in numbers))
+    integers = [v.numerator * (common // v.denominator) for v in numbers]
+    divisor = gcd(*integers) or 1
+    return [v // divisor for v in integers]
 
 
-def _exact_point(arrangement, flags, words, basis, row_of_line) -> np.ndarray:
-    """The construction of `_witness_kernels.interior` in Fractions, rounded to doubles; NaN when rounding leaves the cell."""
+def _products(rows: Iterable[Sequence[int]], column: list[int]) -> list[int]:
+    return [sum(map(mul, row, column)) for row in rows]
+
+
+def _exact_point(arrangement, flags, words, basis, rows, row_of_line) -> np.ndarray:
+    """The construction of `_witness_kernels.interior` in integers, rounded to doubles; NaN when rounding leaves the cell.
+
+    Points, directions and ``rows``, those of the data by line, are known up to positive factors, which change no sign.
+    """
     n = arrangement.n_lines
     lines = arrangement.lines
     signs = [1 if (int(words[l >> 6]) >> (l & 63)) & 1 else -1 for l in range(n)]
-    rows = [[Fraction(v) for v in (lines[b] if b < n else flags[b - n])] for b in basis.tolist()]
-    inverse = _inverse(rows)
-    point = [Fraction(0)] * arrangement.rank
-    values = [Fraction(0)] * n
+    spanning = [[Fraction(v) for v in (lines[b] if b < n else flags[b - n])] for b in basis.tolist()]
+    inverse = _inverse(spanning)
+    point, values = [0] * arrangement.rank, [0] * n
     for j, b in enumerate(basis.tolist()):
         if b >= n:
             break
-        column = [signs[b] * row[j] for row in inverse]
-        size = max(abs(v) for v in column)
-        column = [v / size for v in column]
-        slopes = [_dot(line, column) for line in lines]
-        step = Fraction(1)
-        if j:
-            limits = [
-                -v / s
-                for v, s in zip(values, slopes, strict=True)
-                if v and s and (v > 0) != (s > 0)
-            ]
-            step = min([*limits, Fraction(1)]) / 2
-        values = [v + step * s for v, s in zip(values, slopes, strict=True)]
-        point = [v + step * c for v, c in zip(point, column, strict=True)]
+        column = _whole([signs[b] * row[j] for row in inverse])
+        slopes = _products(lines, column)
+        if not j:
+            point, values = column, slopes
+            continue
+        # Half of the longest step that no value changes its sign before, and none longer than the point.
+        along, back = max(map(abs, point)), max(map(abs, column))
+        for v, s in zip(values, slopes, strict=True):
+            if (v > 0 > s or v < 0 < s) and abs(v) * back < along * abs(s):
+                along, back = abs(v), abs(s)
+        divisor = gcd(along, 2 * back)
+        along, back = along // divisor, 2 * back // divisor
+        values = [back * v + along * s for v, s in zip(values, slopes, strict=True)]
+        point = [back * v + along * c for v, c in zip(point, column, strict=True)]
     w = arrangement.coordinates.to_data(point)
     size = max(abs(v) for v in w)
     rounded = np.array([float(v / size) for v in w])
-    exact = [Fraction(v) for v in rounded.tolist()]
-    for l, i in enumerate(row_of_line.tolist()):
-        if signs[l] * int(arrangement.orientation[i]) * _dot(arrangement.exact_row(i), exact) <= 0:
-            return np.full(len(w), np.nan)
+    products = _products(rows, _whole([Fraction(v) for v in rounded.tolist()]))
+    facing = arrangement.orientation[row_of_line].tolist()
+    if any(s * o * v <= 0 for s, o, v in zip(signs, facing, products, strict=True)):
+        return np.full(len(w), np.nan)
     return rounded

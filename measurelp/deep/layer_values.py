@@ -81,8 +81,9 @@ class Representations:
     :attr:`weight_decay`, which tends to infinity where that is about to fail.  The infimum of
     loss plus weight decay over representations is the one over weights (Proposition 1).
 
-    The pseudo-inverses drop singular values below max(N, n) eps times the largest: nearly
-    dependent features make everything here unstable, as the mathematics says.
+    The pseudo-inverses drop singular values below max(N, n) eps times the largest, and weights
+    also directions in which :math:`Z_l` is nothing but rounding.  Nearly dependent features that
+    the next layer needs make everything here unstable, as the mathematics says.
 
     Examples
     --------
@@ -138,7 +139,7 @@ class Representations:
     def weights(self) -> tuple[Matrix, ...]:
         r"""The least weights, :math:`(Z_{l-1}^{\sigma+} Z_l)^\top`."""
         seen = zip(self.activations, self.preactivations, strict=True)
-        return tuple((_pseudo_inverse(a) @ z).T for a, z in seen)
+        return tuple(_least_weights(a, z) for a, z in seen)
 
     @property
     def distances(self) -> tuple[float, ...]:
@@ -317,3 +318,13 @@ def _with_constant(values: Matrix, constant: float) -> Matrix:
 
 def _pseudo_inverse(values: Matrix) -> Matrix:
     return np.asarray(np.linalg.pinv(values, rcond=max(values.shape) * _EPS))
+
+
+def _least_weights(seen: Matrix, wanted: Matrix) -> Matrix:
+    """The least weights W with ``seen @ W.T = wanted`` up to rounding; zero where that is all there is."""
+    left, singular, right = np.linalg.svd(seen, full_matrices=False)
+    rounding = max(seen.shape) * _EPS
+    kept = singular > rounding * singular.max(initial=0.0)
+    along = left[:, kept].T @ wanted
+    along[np.abs(along) <= rounding * np.linalg.norm(wanted, axis=0)] = 0.0
+    return np.asarray((along / singular[kept, None]).T @ right[kept])

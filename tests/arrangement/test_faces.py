@@ -15,6 +15,7 @@ from measurelp.arrangement import (
     sample_cells,
 )
 from measurelp.errors import BudgetExceeded, InvalidProblem
+from measurelp.interrupts import remembered_interrupts
 from measurelp.status import Scope
 
 from . import reference as ref
@@ -144,6 +145,37 @@ def test_witnesses_of_thin_cells_are_exact_or_absent():
         ]
         assert [(v > 0) - (v < 0) for v in values] == signs.tolist()
     assert present > len(cells) // 2
+
+
+def crossing_almost():
+    """Lines through common points but for the last digits of standardised columns."""
+    columns = np.random.default_rng(5).integers(0, 6, (30, 2)).astype(float)
+    return ref.with_bias((columns - columns.mean(axis=0)) / columns.std(axis=0))
+
+
+def test_points_that_doubles_cannot_certify_are_exact():
+    cells = enumerate_cells(crossing_almost(), witness=True)
+    facts = cells.arrangement
+    rows = [facts.exact_row(i) for i in range(facts.n_rows)]
+    thin = 0
+    for signs, w in zip(cells.signs, cells.witnesses, strict=True):
+        if not np.isnan(w).any():
+            at = [Fraction(v) for v in w.tolist()]
+            values = [sum(a * b for a, b in zip(row, at, strict=True)) for row in rows]
+            assert [(v > 0) - (v < 0) for v in values] == signs.tolist()
+            thin += min(map(abs, values)) < 1e-15
+    assert thin > 20 and np.isfinite(cells.witnesses).all(axis=1).mean() > 0.9
+
+
+def test_ctrl_c_leaves_the_thin_cells_without_a_point():
+    """Where a caller remembers it; elsewhere it is raised."""
+    with remembered_interrupts() as interrupts:
+        interrupts.requested = True
+        cells = enumerate_cells(crossing_almost(), witness=True)
+    whole = enumerate_cells(crossing_almost(), witness=True)
+    assert (cells.packed == whole.packed).all()
+    left = np.isnan(cells.witnesses).any(axis=1)
+    assert left.sum() > 30 and (cells.witnesses[~left] == whole.witnesses[~left]).all()
 
 
 def test_samples_are_cells():

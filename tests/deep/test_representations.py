@@ -57,6 +57,19 @@ def test_weights_are_what_data_need_and_a_residual(seed, constant):
     )
 
 
+def test_rounding_along_weak_directions_costs_nothing():
+    """Two neurons on one ray but for 1e-12, which the next layer treats alike: their difference is not needed."""
+    rng = np.random.default_rng(3)
+    first = rng.standard_normal((3, 4))
+    first = np.vstack([first, first + 1e-12 * rng.standard_normal(first.shape)])
+    second = np.tile(rng.standard_normal((40, 3)), 2)
+    chain = mlp.ReluChain([first, second], [np.zeros(6), np.zeros(40)])
+    found = mlp.representations(chain, rng.standard_normal((30, 4)), constant=0.0)
+    decay = 0.5 * sum(np.sum(w**2) for w in chain.weights)
+    assert found.weight_decay == pytest.approx(decay, rel=1e-10)
+    assert max(found.distances) < 1e-13
+
+
 def test_representations_out_of_range_have_no_weights():
     Z = mlp.Representations([[1.0], [1.0]], [[[1.0], [2.0]], [[1.0], [1.0]]], constant=0.0)
     assert Z.distances[0] == pytest.approx(np.sqrt(0.5 / 5.0))
