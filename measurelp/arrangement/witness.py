@@ -106,7 +106,9 @@ def _exact_point(arrangement, flags, words, basis, rows, row_of_line) -> np.ndar
     n = arrangement.n_lines
     lines = arrangement.lines
     signs = [1 if (int(words[l >> 6]) >> (l & 63)) & 1 else -1 for l in range(n)]
-    spanning = [[Fraction(v) for v in (lines[b] if b < n else flags[b - n])] for b in basis.tolist()]
+    spanning = [
+        [Fraction(v) for v in (lines[b] if b < n else flags[b - n])] for b in basis.tolist()
+    ]
     inverse = _inverse(spanning)
     point, values = [0] * arrangement.rank, [0] * n
     for j, b in enumerate(basis.tolist()):
