@@ -48,20 +48,13 @@ def network_of(found: Any) -> mlp.ReluNetwork:
     return mlp.ReluNetwork(hidden[kept], np.zeros(int(kept.sum())), output_weights=output[kept])
 
 
-def asked(
-    python: str | None, script: str, words: list[str], problem: mlp.MeasureProblem, limit: float
+def in_its_environment(
+    python: str, script: str, words: list[str], given: dict[str, Any], limit: float
 ) -> dict[str, Any]:
-    """What a rival makes of a problem."""
-    if python is None:
-        return {"missing": "no interpreter was given"}
-    cells = mlp.enumerate_cells(problem.lifted)
-    signs = np.asarray(cells.signs) > 0
+    """What a script of `rivals/` writes about the arrays given to it, or how it failed."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.npz"), Path(folder, "out.npz")
-        np.savez(
-            source, X=problem.X, y=problem.y, lam=problem.lam, gates=signs.T,
-            weights=cell_points(cells),
-        )  # fmt: skip
+        np.savez(source, **given)
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | ONE_THREAD
         try:
             done = subprocess.run(
@@ -69,13 +62,28 @@ def asked(
                 env=environment, capture_output=True, text=True, timeout=limit, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return {"failed": f"did not end in {limit:g} s", "cells": len(cells)}
-        if done.returncode or not target.exists():
-            lines = done.stderr.strip().splitlines()
-            return {"failed": lines[-1] if lines else f"exit code {done.returncode}"}
+            return {"failed": f"did not end in {limit:g} s"}
+        if done.returncode:
+            return {"failed": (done.stderr.strip().splitlines() or ["no words"])[-1]}
         with np.load(target) as found:
-            network, seconds = network_of(found), float(found["seconds"])
-            number = str(found["version"])
+            return {name: found[name][()] for name in found.files}
+
+
+def asked(
+    python: str | None, script: str, words: list[str], problem: mlp.MeasureProblem, limit: float
+) -> dict[str, Any]:
+    """What a rival makes of a problem."""
+    if python is None:
+        return {"missing": "no interpreter was given"}
+    cells = mlp.enumerate_cells(problem.lifted)
+    given = {
+        "X": problem.X, "y": problem.y, "lam": problem.lam, "gates": np.asarray(cells.signs).T > 0,
+        "weights": cell_points(cells),
+    }  # fmt: skip
+    found = in_its_environment(python, script, words, given, limit)
+    if "failed" in found:
+        return found | {"cells": len(cells)}
+    network, seconds, number = network_of(found), float(found["seconds"]), str(found["version"])
     certificate = mlp.certify(problem, network)
     return {
         "seconds": seconds, "objective": certificate.primal_value,

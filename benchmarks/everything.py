@@ -26,6 +26,7 @@ RIVALS = {
     "scnn": ["pyscnn", "ecos", "numpy<2"],
     "adelie": ["adelie", "numpy<2"],
     "skglm": ["skglm"],
+    "globoptiml": ["globoptiml", "gurobipy", "packaging", "scipy"],
 }
 
 
@@ -43,7 +44,7 @@ def interpreter(rival: str, environments: Path) -> str | None:
         )
         if done.returncode:
             return None
-    probe = {"scnn": "scnn", "adelie": "adelie", "skglm": "skglm"}[rival]
+    probe = {"globoptiml": "optiml"}.get(rival, rival)
     if subprocess.run([str(python), "-c", f"import {probe}"], check=False).returncode:
         return None
     return str(python)

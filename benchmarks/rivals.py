@@ -6,7 +6,7 @@
 The problem of networks: 50 x 3 Gaussian, labels of four neurons, 1/2 sum (f - y)^2 + 0.5 path norm, no bias (`demo` in `_case.py`).  Its optimum,
 1.64557360 with 6 neurons, is proved by `measurelp.solve` in the same run; objective, gap and neurons of a rival's answer are
 computed here by `measurelp.certify`.  scikit-learn's MLP has biases that are not penalised and cannot be switched off, so
-it is held against the proved optimum of *that* problem.  The problem of layers: a multitask lasso with 1000 samples, 400
+it is held against the proved optimum of *that* problem, and so is globoptiml, whose biases are penalised.  The problem of layers: a multitask lasso with 1000 samples, 400
 features and 10 outputs at a hundredth of its largest lam, against `measurelp.compress_layer`; the gap is computed here.
 
 A rival that cannot be installed, or breaks, is recorded as missing or failed, with the reason.
@@ -15,18 +15,15 @@ A rival that cannot be installed, or breaks, is recorded as missing or failed, w
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _case import ONE_THREAD, data_of, measured
+from _case import data_of, measured
 from _record import RESULTS, command, installed, machine, write
-from convex_rivals import asked
+from convex_rivals import asked, in_its_environment
 from descent import run as descend
 from everything import interpreter
 
@@ -41,6 +38,7 @@ BEFORE = {
     "scnn, all cells given": ("74", "6e-3", "2074"),
     "scnn through ECOS, all cells given": ("29", "1e-7", "4904"),
     "adelie to 1e-10, all cells given": ("2.4", "5.5e-5", "14"),
+    "globoptiml, exact": ("fails its size licence", "lists 2346 of 2452 cells", ""),
     "Adam in torch, width 500": ("2.8", "9e-4", "500"),
     "multitask lasso, sklearn": ("4.9", "1.4e-2", ""),
     "multitask lasso, skglm": ("18 to 23", "2e-9 to 1e-4", ""),
@@ -64,6 +62,28 @@ def convex(
     if "objective" in found:
         found["above"] = found["objective"] / OPTIMUM - 1.0
     return found
+
+
+def globoptiml(python: str | None, problem: mlp.MeasureProblem, limit: float) -> dict[str, Any]:
+    """Its exact mode, on the problem that it solves: penalised biases, y without its mean."""
+    if python is None:
+        return {"missing": "its environment could not be made"}
+    given = {"X": problem.X, "y": problem.y, "lam": problem.lam}
+    found = in_its_environment(python, "globoptiml_solve.py", [], given, limit)
+    if "failed" in found:
+        return found
+    listed = f"lists {int(found['listed'])} of {mlp.count_cells(problem.X)} cells"
+    if "error" in found:
+        return {"failed": f"{found['error']} ({listed})", "version": str(found["version"])}
+    own = mlp.MeasureProblem(
+        problem.X, problem.y - problem.y.mean(), lam=problem.lam, bias="penalized"
+    )
+    proved = mlp.solve(own, tol_gap=1e-6, time_limit=120.0).certificate
+    answer = mlp.certify(own, mlp.AtomicMeasure(found["weights"], found["masses"]))
+    return {
+        "seconds": float(found["seconds"]), "above": float(answer.primal_value / proved.primal_value - 1.0),
+        "neurons": len(found["masses"]), "version": str(found["version"]), "listed": listed,
+    }  # fmt: skip
 
 
 def torch_adam(problem: mlp.MeasureProblem) -> dict[str, Any]:
@@ -115,6 +135,7 @@ def lasso_gap(Phi: Any, Psi: Any, V: Any, lam: float) -> float:
 
 
 def layers(pythons: dict[str, str | None], limit: float) -> tuple[dict[str, Any], list[Any]]:
+    """The multitask lasso by `compress_layer` and by others, with their default tolerance, 1e-4."""
     rng = np.random.default_rng(0)
     Phi = np.maximum(rng.standard_normal((400, 20)) @ rng.standard_normal((20, 1000)), 0.0)
     Psi = rng.standard_normal((10, 400)) @ Phi / 20.0
@@ -133,29 +154,16 @@ def layers(pythons: dict[str, str | None], limit: float) -> tuple[dict[str, Any]
         if python is None:
             entry["missing"] = "its environment could not be made"
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder, "in.npz"), Path(folder, "out.npz")
-            np.savez(source, features=Phi, outputs=Psi, lam=lam)
-            environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | ONE_THREAD
-            script = str(HERE / "rivals" / "multitask_lasso.py")
-            tol = {"sklearn": "1e-4", "skglm": "1e-4"}[name]  # their defaults
-            try:
-                done = subprocess.run(
-                    [python, script, str(source), str(target), name, tol], env=environment,
-                    capture_output=True, text=True, timeout=limit, check=False,
-                )  # fmt: skip
-            except subprocess.TimeoutExpired:
-                entry["failed"] = f"did not end in {limit:g} s"
-                continue
-            if done.returncode:
-                entry["failed"] = (done.stderr.strip().splitlines() or ["no words"])[-1]
-                continue
-            with np.load(target) as found:
-                entry |= {
-                    "seconds": float(found["wall"]), "version": str(found["version"]),
-                    "above": lasso_gap(Phi, Psi, found["weights"], lam),
-                    "neurons": int(np.sum(np.linalg.norm(found["weights"], axis=0) > 1e-10)),
-                }  # fmt: skip
+        given = {"features": Phi, "outputs": Psi, "lam": lam}
+        found = in_its_environment(python, "multitask_lasso.py", [name, "1e-4"], given, limit)
+        if "failed" in found:
+            entry |= found
+            continue
+        entry |= {
+            "seconds": float(found["wall"]), "version": str(found["version"]),
+            "above": lasso_gap(Phi, Psi, found["weights"], lam),
+            "neurons": int(np.sum(np.linalg.norm(found["weights"], axis=0) > 1e-10)),
+        }  # fmt: skip
     return facts, rivals
 
 
@@ -182,8 +190,9 @@ def main(arguments: list[str] | None = None) -> None:
           f"{ours['seconds']:.4f} s")  # fmt: skip
     X, y, bias = data_of({"kind": "demo"})
     problem = mlp.MeasureProblem(X, y, lam=0.5, bias=bias)
-    scnn, adelie, skglm = (
-        interpreter(name, options.environments) for name in ("scnn", "adelie", "skglm")
+    scnn, adelie, skglm, exact = (
+        interpreter(name, options.environments)
+        for name in ("scnn", "adelie", "skglm", "globoptiml")
     )
     limit = options.limit
     works = {
@@ -197,6 +206,7 @@ def main(arguments: list[str] | None = None) -> None:
         "adelie to 1e-10, all cells given": lambda: convex(
             adelie, "adelie_solve.py", "1e-10", problem, limit
         ),
+        "globoptiml, exact": lambda: globoptiml(exact, problem, limit),
         "Adam in torch, width 500": lambda: torch_adam(problem),
         "MLP of scikit-learn, width 500": lambda: sklearn_mlp(problem),
     }
