@@ -5,6 +5,8 @@ from __future__ import annotations
 
 def main() -> None:
     """The installed command ``measurelp``."""
-    from measurelp.cli.app import app
-
+    try:
+        from measurelp.cli.app import app
+    except KeyboardInterrupt:
+        raise SystemExit(4) from None
     app(prog_name="measurelp")

@@ -39,6 +39,7 @@ from measurelp.cli.request import (
     type=click.Path(),
     help="If proved optimal, write a proof in exact arithmetic to this new file.",
 )
+@click.option("--force", is_flag=True, help="Let --proof replace a file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @reports_errors
 def command(
@@ -50,6 +51,7 @@ def command(
     rounds: int,
     wants_diagnosis: bool,
     proof: str | None,
+    force: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -66,6 +68,7 @@ def command(
       measurelp certify run examples/diabetes.csv
       measurelp certify net.pt data.csv --target y --weight-decay 1e-3 --diagnose
     """
+    from measurelp.certificate.certificate import relative
     from measurelp.cli.answers import (
         certificate_facts,
         certificate_lines,
@@ -81,7 +84,9 @@ def command(
     if proof is not None:
         from measurelp.network import check_new_file
 
-        check_new_file(proof)
+        check_new_file(proof, overwrite=force)
+    elif force:
+        raise click.UsageError("--force belongs to --proof, which is missing.")
     candidate = load_network(network)
     dual = None
     if os.path.isdir(network):
@@ -108,7 +113,7 @@ def command(
     if proof is not None and code is Exit.CERTIFIED:
         from measurelp.proof import write_proof
 
-        written = write_proof(proof, stated.problem, candidate, certificate)
+        written = write_proof(proof, stated.problem, candidate, certificate, overwrite=force)
     if as_json:
         facts = {
             "measurelp": __version__,
@@ -133,7 +138,10 @@ def command(
             *([] if diagnosis is None else diagnosis_lines(diagnosis)),
         ]
         if written is not None:
-            rows.append(("proof", f"{proof}, {written.size} bytes; gap {written.gap:.4g}"))
+            best = certificate.primal_value
+            share = relative(written.gap, best, best - written.gap)
+            words = f"{written.size} bytes; gap {written.gap:.3g}, relative {share:.2g}"
+            rows.append(("proof", f"{proof}, {words}"))
             rows.append(("next", f"measurelp check {proof} verifies it in exact arithmetic"))
         elif proof is not None:
             rows.append(("proof", "not written, since the network is not proved optimal"))

@@ -19,6 +19,14 @@ from measurelp.status import Termination
 if TYPE_CHECKING:
     from measurelp.training import Comparison
 
+_PICTURES: dict[str, tuple[str, dict[str, str]]] = {
+    "gaps-steps": ("plot_training_gaps", {"against": "steps"}),
+    "gaps-seconds": ("plot_training_gaps", {"against": "seconds"}),
+    "final-gaps": ("plot_final_gaps", {}),
+    "success": ("plot_success", {}),
+    "neurons": ("plot_neurons_found", {}),
+}
+
 
 @click.command("compare", short_help="Train by gradients and compare with the proved optimum.")
 @click.argument("file", type=click.Path())
@@ -41,6 +49,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Keep what is done in this file, and go on from it if it is there.",
 )
+@click.option("--force", is_flag=True, help="Let --csv and --pictures replace their own.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @reports_errors
@@ -55,6 +64,7 @@ def command(
     csv_file: str | None,
     pictures: str | None,
     resume: str | None,
+    force: bool,
     quiet: bool,
     as_json: bool,
     **options: Any,
@@ -75,17 +85,19 @@ def command(
     from measurelp.training import compare
 
     check_positive("--tol", tol)
+    if force and pictures is None and csv_file is None:
+        raise click.UsageError("--force belongs to --csv and --pictures, which are missing.")
     if pictures is not None:
         from measurelp._optional import require
         from measurelp.network import check_new_folder
 
-        check_new_folder(pictures)
+        check_new_folder(pictures, overwrite=force, ours=[f"{name}.png" for name in _PICTURES])
         os.environ.setdefault("MPLBACKEND", "agg")  # this process draws to files only
         require("matplotlib", extra="plot")
     if csv_file is not None:
         from measurelp.network import check_new_file
 
-        check_new_file(csv_file)
+        check_new_file(csv_file, overwrite=force)
     sizes = [_whole(part) for part in widths.split(",")]
     with ProgressLine(quiet=quiet) as line:
         stated = state_problem(file, Request.from_options(**options))
@@ -100,7 +112,7 @@ def command(
     if csv_file is not None:
         from measurelp.network.files import write_file
 
-        write_file(csv_file, found.csv().encode())
+        write_file(csv_file, found.csv().encode(), overwrite=force)
     if not found.runs:
         pictures = None  # there is nothing to draw
     if pictures is not None:
@@ -122,22 +134,18 @@ def command(
 
 
 def _draw(found: Comparison, folder: str) -> None:
-    """The pictures of a comparison in a new folder, all of them or none."""
+    """The pictures of a comparison in a folder of their own, all of them or none."""
     from measurelp import plotting
 
-    drawn = {
-        "gaps-steps": plotting.plot_training_gaps(found, against="steps"),
-        "gaps-seconds": plotting.plot_training_gaps(found, against="seconds"),
-        "final-gaps": plotting.plot_final_gaps(found),
-        "success": plotting.plot_success(found),
-        "neurons": plotting.plot_neurons_found(found),
-    }
     target = Path(os.path.abspath(folder))
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
         made = Path(scratch, "pictures")
         made.mkdir()
-        for name, ax in drawn.items():
-            ax.figure.savefig(made / f"{name}.png", dpi=200)  # type: ignore[union-attr]
+        for name, (function, how) in _PICTURES.items():
+            ax = getattr(plotting, function)(found, **how)
+            ax.figure.savefig(made / f"{name}.png", dpi=200)
+        if target.exists():
+            target.rename(Path(scratch, "before"))
         made.rename(target)
 
 

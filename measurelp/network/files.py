@@ -18,7 +18,7 @@ import shutil
 import uuid
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,10 @@ MAX_BYTES = 2**30
 _OUR_FILES = {DOCUMENT_FILE, ARRAYS_FILE}
 
 
-def check_new_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Check, before any work, that :func:`write_folder` may write to ``path``.
+def check_new_folder(
+    path: str | os.PathLike[str], *, overwrite: bool = False, ours: Collection[str] = _OUR_FILES
+) -> Path:
+    """Check, before any work, that a folder with files named ``ours`` may be written to ``path``.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def check_new_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -
     Raises
     ------
     InvalidFile
-        If it exists (with ``overwrite``: and is not a folder that measurelp wrote), or the
+        If it exists (with ``overwrite``: and is not a folder of such files only), or the
         folder that is to hold it does not exist or cannot be written to.
     """
     if not str(path).strip():
@@ -55,13 +57,10 @@ def check_new_folder(path: str | os.PathLike[str], *, overwrite: bool = False) -
     target = Path(os.path.abspath(path))
     if os.path.lexists(target):
         if not overwrite:
-            raise InvalidFile(
-                f"{path}: exists already and is not overwritten; choose another name or ask for it "
-                "(overwrite=True, on the command line --force)."
-            )
+            raise _exists_already(path)
         if target.is_symlink() or not target.is_dir():
             raise InvalidFile(f"{path}: is not a folder, so it is not overwritten.")
-        strangers = sorted(set(os.listdir(target)) - _OUR_FILES)
+        strangers = sorted(set(os.listdir(target)) - set(ours))
         if strangers:
             raise InvalidFile(
                 f"{path}: holds other files ({strangers[0]!r}), so it is not overwritten; choose "
@@ -84,11 +83,15 @@ def check_new_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> 
         raise InvalidFile("the name of the file to write is empty.")
     target = Path(os.path.abspath(path))
     if os.path.lexists(target) and (not overwrite or not target.is_file() or target.is_symlink()):
-        raise InvalidFile(
-            f"{path}: exists already and is not overwritten; choose another name or ask for it "
-            "(overwrite=True, on the command line --force)."
-        )
+        raise _exists_already(path)
     _check_parent(target, path)
+
+
+def _exists_already(path: str | os.PathLike[str]) -> InvalidFile:
+    return InvalidFile(
+        f"{path}: exists already and is not overwritten; choose another name or ask for it "
+        "(overwrite=True, on the command line --force)."
+    )
 
 
 def _check_parent(target: Path, path: str | os.PathLike[str]) -> None:
@@ -266,10 +269,7 @@ def write_file(path: str | os.PathLike[str], content: bytes, *, overwrite: bool 
     """Write a file, whole or not at all; InvalidFile if it exists or cannot be written."""
     target = Path(os.path.abspath(path))
     if os.path.isdir(target) or (os.path.lexists(target) and not overwrite):
-        raise InvalidFile(
-            f"{path}: exists already and is not overwritten; choose another name or ask for it "
-            "(overwrite=True, on the command line --force)."
-        )
+        raise _exists_already(path)
     scratch = target.parent / f".{target.name}.{uuid.uuid4().hex}.part"
     try:
         _write_and_sync(scratch, content)

@@ -58,6 +58,17 @@ def test_a_file_to_write_is_checked_before_the_work(run, proof, saved, table_fil
         assert result.exit_code == 2 and words in " ".join(result.stderr.split())
 
 
+def test_a_proof_is_replaced_when_asked_for(run, saved, table_file, tmp_path):
+    path = tmp_path / "proof.json"
+    path.write_text("before")
+    assert run("certify", saved, table_file, "--proof", path).exit_code == 2
+    assert path.read_text() == "before"
+    result = run("certify", saved, table_file, "--proof", path, "--force")
+    assert result.exit_code == 0 and run("check", path).exit_code == 0
+    result = run("certify", saved, table_file, "--force")
+    assert result.exit_code == 2 and "--proof" in result.stderr
+
+
 def test_a_proof_that_does_not_hold_ends_with_1(run, run_json, proof):
     document = json.loads(proof.read_text())
     document["covers"][1]["records"].pop()

@@ -67,6 +67,27 @@ def test_runs_are_held_against_the_optimum_of_the_same_problem(run_json, table, 
     assert code == 0 and again["runs"] == found["runs"]
 
 
+def test_files_and_pictures_are_replaced_when_asked_for(run, table, tmp_path):
+    pytest.importorskip("matplotlib")
+    options = ["compare", table[0], "--target", "y", "--features", "a,b", "--lam", "0.3", *SHORT]
+    drawn, out = tmp_path / "drawn", tmp_path / "out.csv"
+    assert run(*options, "--pictures", drawn, "--csv", out).exit_code == 0
+    names = sorted(path.name for path in drawn.iterdir())
+    for words in (["--pictures", drawn], ["--csv", out]):
+        result = run(*options, *words)
+        assert result.exit_code == 2 and "--force" in " ".join(result.stderr.split())
+    out.write_text("before")
+    (drawn / names[0]).write_text("before")
+    assert run(*options, "--pictures", drawn, "--csv", out, "--force").exit_code == 0
+    assert out.read_text() != "before" and (drawn / names[0]).read_bytes() != b"before"
+    assert sorted(path.name for path in drawn.iterdir()) == names
+    (drawn / "mine.txt").write_text("mine")
+    result = run(*options, "--pictures", drawn, "--force")
+    assert result.exit_code == 2 and "mine.txt" in result.stderr
+    assert (drawn / "mine.txt").read_text() == "mine"
+    assert run(*options, "--force").exit_code == 2
+
+
 def test_what_cannot_be_trained_is_refused_and_named(run, table):
     file, _, _ = table
     for words, said in (

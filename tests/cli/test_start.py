@@ -35,6 +35,15 @@ def test_unknown_commands_are_usage_errors(run):
     assert run().exit_code == 2
 
 
+def test_an_interruption_before_the_command_ends_with_4(run, monkeypatch):
+    def interrupted(_name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupted)
+    result = run("solve")
+    assert result.exit_code == 4 and "interrupted" in result.stderr
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["solve", "--help"], ["info"]])
 def test_help_and_info_import_nothing_heavy(arguments):
     code = (
