@@ -67,6 +67,8 @@ def certified(
     except KeyboardInterrupt:
         termination = Termination.INTERRUPTED
         certificate = _certificate(run, measure, termination, space, oracle)
+    if run.limits.interrupts.requested:
+        termination = Termination.INTERRUPTED
     return concluded(certificate, termination)
 
 

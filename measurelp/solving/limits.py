@@ -68,11 +68,10 @@ class Limits:
 
     def last_budget(self, termination: Termination) -> Budget:
         """What the proof of what is returned may take: a little even when time is over."""
-        if termination is Termination.INTERRUPTED:
+        if termination is Termination.INTERRUPTED or self.interrupts.requested:
             return Budget(time.perf_counter() + 1.0, DEFAULT_NODES)
-        if math.isinf(self.deadline):
-            return Budget(math.inf, DEFAULT_NODES)
-        return Budget(time.perf_counter() + max(self.seconds_to_go, 0.2), DEFAULT_NODES)
+        end = time.perf_counter() + max(self.seconds_to_go, 0.2)
+        return Budget(end, DEFAULT_NODES, self.interrupts)
 
 
 def deadline_after(time_limit: float | None) -> float:

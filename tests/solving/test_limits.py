@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import signal
 import time
 
 import numpy as np
@@ -12,7 +13,7 @@ from oracles.families import SETTINGS
 import measurelp as mlp
 from measurelp.arrangement.sampling import sample_cells
 from measurelp.errors import InvalidProblem
-from solving import checks
+from solving import checks, faults
 
 
 def problem_of(seed=0, n=14, d=3, *, loss="squared", bias="penalized", skip="none", lam=0.02):
@@ -69,6 +70,28 @@ def test_ctrl_c_at_any_round(loss, bias, skip):
         if solution.certificate.verdict is mlp.Verdict.OPTIMAL:
             expected = {mlp.Termination.CONVERGED, mlp.Termination.INTERRUPTED}
         assert solution.termination in expected
+
+
+class PressedInTheLastProof(faults.StarvedOracle):
+    """One node a question; at the second, of the answer's own dual vector, Ctrl-C is pressed."""
+
+    calls = 0
+
+    def maximise(self, dual, *, budget=None, **options):
+        self.calls += 1
+        if self.calls == 2:
+            assert not budget.time_is_up
+            signal.raise_signal(signal.SIGINT)
+            assert budget.time_is_up
+        return super().maximise(dual, budget=budget, **options)
+
+
+def test_ctrl_c_is_heard_in_the_proof_of_what_is_returned():
+    problem = problem_of(seed=2, n=30, d=4)
+    oracle = PressedInTheLastProof("branch_and_bound", problem, nodes=1)
+    stopped = mlp.solve(problem, oracle=oracle)
+    assert oracle.calls == 2 and stopped.termination is mlp.Termination.INTERRUPTED
+    assert_holds(stopped, mlp.solve(problem).certificate.primal_value)
 
 
 @pytest.mark.parametrize("loss", ["squared", "interpolation"])
