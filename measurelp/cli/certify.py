@@ -97,23 +97,31 @@ def command(
     if dual is not None and dual.shape != stated.problem.y.shape:
         dual = None
     measure_from_network(candidate, stated.problem)  # refuse what is no candidate, in its words
+    from measurelp.interrupts import remembered_interrupts
     from measurelp.solving import certify, diagnose
+    from measurelp.status import Verdict
 
     how: dict[str, Any] = {"tol_gap": tol, "oracle": oracle, "rounds": rounds}
     diagnosis = None
-    if wants_diagnosis:
-        diagnosis = diagnose(stated.problem, candidate, **how)
-        certificate = diagnosis.certificate
-    else:
-        certificate = certify(stated.problem, candidate, dual=dual, **how)
-        if dual is not None and not certificate.is_optimal:  # it may be that of another lam
-            certificate = certify(stated.problem, candidate, **how)
+    with remembered_interrupts() as interrupts:
+        if wants_diagnosis:
+            diagnosis = diagnose(stated.problem, candidate, **how)
+            certificate = diagnosis.certificate
+        else:
+            certificate = certify(stated.problem, candidate, dual=dual, **how)
+            if dual is not None and not (certificate.is_optimal or interrupts.requested):
+                certificate = certify(stated.problem, candidate, **how)  # dual: of another lam
     code = exit_from_outcome(certificate.verdict)
-    written = None
-    if proof is not None and code is Exit.CERTIFIED:
+    if interrupts.requested and certificate.verdict is Verdict.BRACKETED:
+        code = Exit.LIMIT
+    written, unwritten = None, "not written, since the network is not proved optimal"
+    if proof is not None and certificate.is_optimal:
         from measurelp.proof import write_proof
 
-        written = write_proof(proof, stated.problem, candidate, certificate, overwrite=force)
+        try:
+            written = write_proof(proof, stated.problem, candidate, certificate, overwrite=force)
+        except KeyboardInterrupt:
+            code, unwritten = Exit.LIMIT, "not written: interrupted"
     if as_json:
         facts = {
             "measurelp": __version__,
@@ -144,7 +152,7 @@ def command(
             rows.append(("proof", f"{proof}, {words}"))
             rows.append(("next", f"measurelp check {proof} verifies it in exact arithmetic"))
         elif proof is not None:
-            rows.append(("proof", "not written, since the network is not proved optimal"))
+            rows.append(("proof", unwritten))
         click.echo(table(rows))
     raise SystemExit(int(code))
 

@@ -89,11 +89,14 @@ class Budget:
         return self.deadline + (compile_seconds() - self.compiled) - time.perf_counter()
 
     @property
+    def is_interrupted(self) -> bool:
+        """Whether the caller wants to stop."""
+        return self.interrupted is not None and self.interrupted()
+
+    @property
     def time_is_up(self) -> bool:
         """Whether the deadline has passed, or the caller wants to stop."""
-        if self.interrupted is not None and self.interrupted():
-            return True
-        return self.seconds_left <= 0.0
+        return self.is_interrupted or self.seconds_left <= 0.0
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from measurelp.certificate import (
     evaluate,
     report_from_certificate,
 )
+from measurelp.certificate.certify import DEFAULT_NODES
 from measurelp.errors import InvalidProblem
+from measurelp.interrupts import remembered_interrupts
 from measurelp.measure import AtomicMeasure
 from measurelp.network import ReluNetwork
 from measurelp.oracle import Budget, Oracle
@@ -74,7 +76,7 @@ def certify(
         ``row_space(problem)``, to save computing it again.
     budget : Budget, optional
         Time and nodes for the oracle; what is left open makes the bracket wider.  The deadline
-        holds for the search too.
+        holds for the search too.  Ctrl-C leaves a wider bracket, too.
     rounds : int
         Limit on restricted programs in the search for a dual vector; 0 for no search.
 
@@ -124,17 +126,38 @@ def certified(
     if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
         raise InvalidProblem(f"rounds: expected an integer >= 0, found {rounds!r}.")
     measure = candidate_measure(problem, candidate)
+    given = Budget(nodes=DEFAULT_NODES) if budget is None else budget
+    with remembered_interrupts() as interrupts:
+        budget = replace(given, interrupted=lambda: given.is_interrupted or interrupts.requested)
+        certificate, found = _certified(
+            problem, measure, dual, tol_gap, oracle, space, budget, rounds
+        )
+    if interrupts.requested and certificate.verdict is Verdict.BRACKETED:
+        certificate = replace(certificate, message=f"interrupted; {certificate.message}")
+    return certificate, found
+
+
+def _certified(
+    problem: MeasureProblem,
+    measure: AtomicMeasure,
+    dual: ArrayLike | None,
+    tol_gap: float,
+    oracle: str | Oracle | None,
+    space: RowSpace | None,
+    budget: Budget,
+    rounds: int,
+) -> tuple[Certificate, Solution | None]:
     first = proofs.certify(
         problem, measure, dual=dual, tol_gap=tol_gap, oracle=oracle, space=space, budget=budget
     )
-    seconds = math.inf if budget is None else budget.deadline - time.perf_counter()
+    seconds = budget.seconds_left
     if (
         first.is_optimal
         or dual is not None
         or not rounds
         or first.scope is not Scope.COMPLETE
         or math.isinf(first.primal_value)
-        or seconds <= 0.0
+        or budget.time_is_up
     ):
         return first, None
     found = solve(

@@ -1,10 +1,12 @@
 """``certify --proof`` writes what ``check`` verifies; exit codes and JSON of both."""
 
 import json
+import signal
 
 import pytest
 
 import measurelp.check_proof as checker
+import measurelp.solving
 
 SOLVE = ("--target", "y", "--features", "a,b", "--lam-ratio", "0.1")
 
@@ -67,6 +69,32 @@ def test_a_proof_is_replaced_when_asked_for(run, saved, table_file, tmp_path):
     assert result.exit_code == 0 and run("check", path).exit_code == 0
     result = run("certify", saved, table_file, "--force")
     assert result.exit_code == 2 and "--proof" in result.stderr
+
+
+def test_a_verdict_is_kept_when_its_proof_is_interrupted(
+    run, run_json, saved, table_file, tmp_path, monkeypatch
+):
+    def interrupted(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("measurelp.proof.write_proof", interrupted)
+    path = tmp_path / "proof.json"
+    code, facts = run_json("certify", saved, table_file, "--proof", path)
+    assert (code, facts["verdict"], facts["proof"]) == (4, "OPTIMAL", None)
+    text = run("certify", saved, table_file, "--proof", path).stdout
+    assert "interrupted" in text and not path.exists()
+
+
+def test_a_bracket_is_kept_when_certify_is_interrupted(run_json, saved, table_file, monkeypatch):
+    def interrupted(*arguments, **options):
+        signal.raise_signal(signal.SIGINT)
+        return original(*arguments, **options)
+
+    original = measurelp.solving.certify
+    monkeypatch.setattr("measurelp.solving.certify", interrupted)
+    code, facts = run_json("certify", saved, table_file, "--lam", "1e-3")
+    assert code == {"BRACKETED": 4, "REFUTED": 1}[facts["verdict"]]
+    assert facts["dual_value"] <= facts["primal_value"]
 
 
 def test_a_proof_that_does_not_hold_ends_with_1(run, run_json, proof):

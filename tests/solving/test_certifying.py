@@ -14,6 +14,7 @@ from measurelp.certificate import candidate_measure
 from measurelp.errors import InvalidProblem
 from measurelp.oracle import Budget
 
+from . import faults
 from .training import data, trained
 
 TOL = 1e-6
@@ -176,6 +177,20 @@ def test_no_search_where_a_dual_is_given_or_time_is_over():
     late = mlp.certify(problem, zero, budget=Budget(deadline=0.0))
     searched = mlp.certify(problem, zero)
     assert late.relative_gap >= low.relative_gap > searched.relative_gap
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("before", [True, False])
+def test_ctrl_c_leaves_a_bracket(at, before):
+    problem, solution = stated(3, 10, 2)
+    near = mlp.AtomicMeasure(solution.measure.atoms, solution.measure.masses * (1 + 1e-5))
+    oracle = faults.InterruptedOracle("branch_and_bound", problem, at=at, before=before)
+    certificate = mlp.certify(problem, near, oracle=oracle)
+    assert oracle.calls >= min(at, 2)
+    check_against_solve(problem, solution, near, certificate)
+    stopped = certificate.message.startswith("interrupted")
+    assert stopped == (certificate.verdict is mlp.Verdict.BRACKETED)
+    assert oracle.calls == 1 or at > 1
 
 
 def test_interpolation_is_searched_too():
