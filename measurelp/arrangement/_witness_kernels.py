@@ -110,7 +110,7 @@ def interior(
             t = 1.0
             if j > 0:
                 for l in range(n):
-                    ratio[l] = -g[l] / f[l] if abs(f[l]) > 1e-11 else 0.0
+                    ratio[l] = -g[l] / f[l] if abs(f[l]) > 1e-14 else 0.0
                 largest = np.int64(0)
                 for l in range(n):
                     largest = max(largest, order[l])

@@ -179,7 +179,7 @@ def _text(
     ]
     if saved is not None:
         rows.append(("saved", saved))
-    step = _next_step(code, saved, file)
+    step = _next_step(code, saved, file, stats.get("patterns_without_weight"))
     if code is Exit.CERTIFIED and penalty == "label_noise" and saved is not None:
         step = f"measurelp certify {saved} {file} asks how far it is from the least total variation"
     elif code is Exit.CERTIFIED and getattr(answer, "bounds_relu", False):
@@ -193,7 +193,7 @@ def _oracle_words(stats: dict[str, Any]) -> str:
     return f"{name} ({why})" if why else f"{name}"
 
 
-def _next_step(code: Exit, saved: str | None, file: str) -> str:
+def _next_step(code: Exit, saved: str | None, file: str, unreachable: int | None) -> str:
     if code is Exit.INFEASIBLE:
         return (
             "use --loss squared, or --bias penalized if a bias can tell the points apart; two "
@@ -203,6 +203,11 @@ def _next_step(code: Exit, saved: str | None, file: str) -> str:
         return (
             "the optimum lies between dual and primal; allow more with --time-limit or "
             "--max-rounds, or ask for less with --tol"
+        )
+    if code is Exit.NOT_CERTIFIED and unreachable:
+        return (
+            f"{unreachable} patterns of threshold units are had by no weight in double precision, so "
+            "that they bound the optimum but cannot be used; inputs of fewer digits, 10 say, leave few"
         )
     if code is Exit.NOT_CERTIFIED:
         return (

@@ -12,6 +12,8 @@ from measurelp.errors import InvalidProblem
 from measurelp.network.relu_network import ReluNetwork
 from measurelp.problem import finite_matrix
 
+_DECIMALS = 11
+
 
 @dataclass(frozen=True, eq=False)
 class InputScaler:
@@ -76,11 +78,15 @@ class InputScaler:
         return cls(centre, scale)
 
     def apply(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Scaled inputs, (m, d) to (m, d)."""
+        """Scaled inputs, (m, d) to (m, d), rounded to 11 decimals.
+
+        Lines through common points of the raw inputs would otherwise miss each other by the last
+        bits of a division, and leave cells between them too thin for weights in double precision.
+        """
         inputs = finite_matrix("X", X)
         if inputs.shape[1] != len(self.scale):
             raise InvalidProblem(f"X: expected {len(self.scale)} columns, found {inputs.shape[1]}.")
-        return np.asarray((inputs - self.centre) / self.scale)
+        return np.asarray(np.round((inputs - self.centre) / self.scale, _DECIMALS))
 
     def raw_network(self, network: ReluNetwork) -> ReluNetwork:
         """The network of raw inputs whose value is ``network`` at the scaled ones.

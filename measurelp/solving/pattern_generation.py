@@ -143,6 +143,7 @@ def solve_over_patterns(columns: PatternGeneration, why: str, limits: Limits) ->
     stats = run.stats(
         oracle=columns.oracle.name, master=columns.master.name, oracle_why=why,
         backend=columns.backend.name, patterns=len(columns.patterns.active),
+        patterns_without_weight=int(np.sum(~columns.patterns.has_weight)),
     )  # fmt: skip
     return Solution(problem, measure, certificate.dual, certificate, termination, stats)
 

@@ -59,3 +59,16 @@ def test_options_that_do_not_go_together(run, table):
         ("--activation", "leaky_relu", "--slope", "2"),
     ):  # fmt: skip
         assert run(*base, *options).exit_code == 2
+
+
+def test_the_next_step_where_patterns_have_no_weight(run, tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 6, (30, 2)).astype(float), rng.standard_normal(30).round(3)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    file = tmp_path / "divided.csv"
+    rows = [f"{a!r},{b!r},{v!r}" for (a, b), v in zip(X.tolist(), y.tolist(), strict=True)]
+    file.write_text("a,b,y\n" + "\n".join(rows) + "\n")
+    words = ["solve", file, "--target", "y", "--activation", "threshold", "--lam-ratio", "0.02"]
+    result = run(*words)
+    assert result.exit_code == 1 and "inputs of fewer digits" in " ".join(result.stdout.split())
+    assert run(*words, "--standardize").exit_code == 0

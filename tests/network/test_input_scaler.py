@@ -11,8 +11,9 @@ from measurelp.network import InputScaler, ReluNetwork
 def test_columns_get_mean_zero_and_mean_square_one():
     X = np.random.default_rng(0).normal(3.0, 20.0, size=(50, 3))
     Z = InputScaler.from_data(X).apply(X)
-    np.testing.assert_allclose(Z.mean(axis=0), 0.0, atol=1e-14)
-    np.testing.assert_allclose((Z * Z).mean(axis=0), 1.0, rtol=1e-14)
+    np.testing.assert_allclose(Z.mean(axis=0), 0.0, atol=1e-11)
+    np.testing.assert_allclose((Z * Z).mean(axis=0), 1.0, rtol=1e-11)
+    assert (np.round(Z, 11) == Z).all()
 
 
 @pytest.mark.parametrize("bias", ["none", "penalized", "free"])
@@ -26,7 +27,7 @@ def test_the_raw_network_is_the_network_of_scaled_inputs(bias):
         bias=bias,
     )  # fmt: skip
     raw = scaler.raw_network(net)
-    np.testing.assert_allclose(raw.predict(X), net.predict(scaler.apply(X)), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(raw.predict(X), net.predict(scaler.apply(X)), rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(

@@ -184,3 +184,25 @@ def test_cvxpy_is_the_reference():
         loss=lambda fit: 0.5 * cp.sum_squares(fit - y),
     )  # fmt: skip
     assert value == pytest.approx(0.5 * (0.25**2 + 0.75**2) + 0.5 * 1.25, abs=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_scaled_inputs_on_a_grid_are_solved(seed):
+    """Divided to all their digits, a tenth of the patterns had no weight and gaps of a fifth stayed."""
+    rng = np.random.default_rng(seed)
+    raw, y = rng.integers(0, 6, (30, 2)).astype(float), rng.standard_normal(30).round(3)
+    X = mlp.InputScaler.from_data(raw).apply(raw)
+    problem = mlp.MeasureProblem(X, y, lam=1.0, activation=mlp.Threshold())
+    solution = mlp.solve(problem.with_lam(0.02 * mlp.lam_max(problem)))
+    assert solution.certificate.is_optimal
+    assert solution.stats["patterns_without_weight"] == 0
+
+
+def test_patterns_without_a_weight_are_counted():
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 6, (30, 2)).astype(float), rng.standard_normal(30).round(3)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    problem = mlp.MeasureProblem(X, y, lam=0.2, activation=mlp.Threshold())
+    solution = mlp.solve(problem)
+    without = int(np.sum(~all_patterns(problem).has_weight))
+    assert solution.stats["patterns_without_weight"] == without > 0
