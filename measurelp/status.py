@@ -45,7 +45,7 @@ class Standing(Enum):
     OPTIMAL = "globally optimal within the stated gap"
     SPURIOUS = "stationary on its own cells, but a better network has neurons in other cells"
     UNFINISHED = "not stationary: moving its neurons within their cells lowers the objective"
-    UNDECIDED = "not proved optimal, and no better network was found"
+    UNDECIDED = "not proved optimal, and not decided whether it could be improved and where"
 
 
 class Scope(Enum):

@@ -14,6 +14,7 @@ from measurelp.backends import backend_from_name
 from measurelp.certificate import Certificate, candidate_measure, evaluate
 from measurelp.certificate.bounds import merge_repeated
 from measurelp.errors import InvalidProblem
+from measurelp.interrupts import Interrupts, remembered_interrupts
 from measurelp.masters.conic_master import ConicMaster
 from measurelp.masters.neurons import Neurons, Training
 from measurelp.measure import AtomicMeasure
@@ -55,7 +56,8 @@ class Diagnosis:
         After :func:`~measurelp.share_neurons` and :func:`~measurelp.prune_network`.
     within_cells : float
         Least value that the neurons can reach by moving within the closed cells and keeping
-        the signs they have, from a cone program over these cells; NaN for interpolation.
+        the signs they have, from a cone program over these cells; NaN for interpolation, and
+        after Ctrl-C.
     best : float
         Of the best network that is known, ``better`` or this one.
     better : ReluNetwork or None
@@ -189,10 +191,12 @@ def diagnose(
         )
     given = _network(problem, network)
     measure = candidate_measure(problem, given)
-    certificate, found = certified(
-        problem, measure, dual=None, tol_gap=tol_gap, oracle=oracle, space=None, budget=budget,
-        rounds=rounds,
-    )  # fmt: skip
+    with remembered_interrupts() as interrupts:
+        certificate, found = certified(
+            problem, measure, dual=None, tol_gap=tol_gap, oracle=oracle, space=None, budget=budget,
+            rounds=rounds,
+        )  # fmt: skip
+        within = _within_cells(problem, measure, certificate.primal_value, interrupts)
     value = certificate.primal_value
     best, better = value, None
     if found is not None and found.certificate.primal_value < value:
@@ -200,7 +204,6 @@ def diagnose(
     elif certificate.improvement is not None:
         best = certificate.improvement.objective
         better = network_from_measure(_with_neuron(measure, certificate), bias=problem.bias)
-    within = _within_cells(problem, measure, value)
     plain = problem.loss.is_quadratic and not problem.is_weighted
     targets = problem.y if plain else None  # the sharing radius is for the squared loss
     shared = share_neurons(
@@ -268,7 +271,9 @@ def _with_neuron(measure: AtomicMeasure, certificate: Certificate) -> AtomicMeas
     return merge_repeated(added)
 
 
-def _within_cells(problem: MeasureProblem, measure: AtomicMeasure, value: float) -> float:
+def _within_cells(
+    problem: MeasureProblem, measure: AtomicMeasure, value: float, interrupts: Interrupts
+) -> float:
     """The least objective over measures in the same closed cells with the same signs."""
     if problem.loss.is_hard_constraint:
         return math.nan
@@ -282,7 +287,7 @@ def _within_cells(problem: MeasureProblem, measure: AtomicMeasure, value: float)
     with threadpool_limits(limits=1):
         for _ in range(_MOST_PROGRAMS):
             solved = master.solve(training.y, problem.lam, None)
-            if solved is None or solved.is_settled:
+            if solved is None or solved.is_settled or interrupts.requested:
                 break
     if solved is None or not solved.is_settled:
         return math.nan

@@ -11,6 +11,7 @@ import measurelp as mlp
 from measurelp import Standing
 from measurelp.errors import InvalidProblem
 
+from . import faults
 from .training import data, torch_objective, trained
 
 
@@ -39,6 +40,18 @@ def test_the_spurious_minimum_of_jacot_is_classified_so(lam, split):
     assert found.suboptimality == pytest.approx((percent, percent), abs=1e-3)
     assert (found.width, found.merged_width, found.pruned_width) == (2, 1, 1)
     assert found.merged == pytest.approx(found.rebalanced, rel=1e-12)
+
+
+def test_after_ctrl_c_there_is_a_diagnosis_of_what_is_known():
+    problem = jacot()
+    network = mlp.ReluNetwork([[0.9], [-0.2]], output_weights=[0.9, 0.2], bias="none")
+    oracle = faults.InterruptedOracle("branch_and_bound", problem, at=1, before=True)
+    found = mlp.diagnose(problem, network, oracle=oracle)
+    assert oracle.calls == 1
+    undecided = math.isnan(found.within_cells)  # or its small program ended at once
+    assert found.standing is (Standing.UNDECIDED if undecided else Standing.UNFINISHED)
+    lower, upper = found.suboptimality
+    assert lower <= 100 * (1 - 0.36 / found.rebalanced) <= upper
 
 
 def test_with_a_neuron_on_the_other_side_training_is_only_unfinished():
