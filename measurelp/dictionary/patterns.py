@@ -95,9 +95,16 @@ def _distinct(
     exact = finite & np.all(seen == active, axis=1)
     weights = np.where(exact[:, None], weights, np.nan)
     order = np.argsort(~exact, kind="stable")
-    _, first = np.unique(np.packbits(active[order], axis=1), axis=0, return_index=True)
-    chosen = order[np.sort(first)]
+    chosen = order[first_of_each(active[order])]
     return Patterns(active[chosen], weights[chosen])
+
+
+def first_of_each(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Indices of the rows (K, n) that no earlier row equals, in their order."""
+    first: dict[bytes, int] = {}
+    for k, row in enumerate(np.packbits(flags, axis=1)):
+        first.setdefault(row.tobytes(), k)
+    return np.fromiter(first.values(), dtype=np.intp, count=len(first))
 
 
 def _is_one_sided(rows: NDArray[np.float64]) -> bool:

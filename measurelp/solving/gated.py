@@ -17,6 +17,7 @@ from measurelp.arrangement import Arrangement, enumerate_cells
 from measurelp.backends import ClarabelBackend
 from measurelp.certificate import Certificate, skip_basis
 from measurelp.certificate.bounds import admissible_dual, dual_bound
+from measurelp.dictionary.patterns import first_of_each
 from measurelp.errors import InvalidProblem
 from measurelp.interrupts import remembered_interrupts
 from measurelp.masters.gated_newton import newton_on_gates
@@ -253,8 +254,8 @@ def _gates(problem: MeasureProblem, gates: Matrix | None) -> tuple[Matrix, Flags
         assert vectors is not None
     else:
         open_gates, vectors = gates @ rows.T >= 0.0, gates
-    distinct, first = np.unique(open_gates, axis=0, return_index=True)
-    return vectors[first], distinct
+    first = first_of_each(open_gates)
+    return vectors[first], open_gates[first]
 
 
 def _certificate(run: Generation, *, all_gates: bool) -> Certificate:
