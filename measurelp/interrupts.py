@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+_A_MOMENT = 0.02  # seconds
 
 
 @dataclass
@@ -63,6 +67,35 @@ def interruptible() -> Iterator[Interrupts]:
         yield interrupts
     if interrupts.requested and not is_inside:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def interrupts_come_back() -> Iterator[None]:
+    """Press Ctrl-C again where its exception was lost; for programs, which end when it is pressed.
+
+    A KeyboardInterrupt that strikes in a destructor or in a callback of compiled code cannot go
+    further: the interpreter prints it as ignored and the work goes on.  Here it is raised again
+    a moment later, when such a call has returned.
+    """
+    report = sys.unraisablehook
+    presses: list[threading.Timer] = []
+
+    def press_again(lost: sys.UnraisableHookArgs) -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            report(lost)
+            return
+        press = threading.Timer(_A_MOMENT, _thread.interrupt_main)
+        press.daemon = True
+        presses.append(press)
+        press.start()
+
+    sys.unraisablehook = press_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = report
+        for press in presses:
+            press.cancel()
 
 
 def _holder() -> Any:

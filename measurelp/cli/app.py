@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from measurelp._version import __version__
+from measurelp.interrupts import interrupts_come_back
 
 _COMMANDS = {
     "solve": "Solve the infinite-width problem on a CSV file and prove the answer.",
@@ -42,7 +43,8 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with interrupts_come_back():
+                return super().invoke(ctx)
         except KeyboardInterrupt:  # while a command is imported; click would end with code 1
             click.echo("Error: interrupted before the command began.", err=True)
             raise SystemExit(4) from None

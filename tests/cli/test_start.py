@@ -1,9 +1,12 @@
 """Starting: help, version, info; and what is not imported on the way."""
 
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,43 @@ def test_an_interruption_before_the_command_ends_with_4(run, monkeypatch):
     monkeypatch.setattr("importlib.import_module", interrupted)
     result = run("solve")
     assert result.exit_code == 4 and "interrupted" in result.stderr
+
+
+class PressedWhenDropped:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+def press_in_a_callback():
+    ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))()
+
+
+@pytest.mark.parametrize("press", [PressedWhenDropped, press_in_a_callback])
+def test_ctrl_c_is_heard_where_its_exception_cannot_leave(run, monkeypatch, press):
+    def slow_facts():
+        press()
+        for _ in range(50):
+            time.sleep(0.1)
+        return {}
+
+    monkeypatch.setattr("measurelp.cli.info.info", slow_facts)
+    before = sys.unraisablehook
+    result = run("info", "--json")
+    assert result.exit_code == 4 and "interrupted" in result.stderr
+    assert sys.unraisablehook is before
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_other_exceptions_in_destructors_are_told_as_usual(run, monkeypatch):
+    class Broken:
+        def __del__(self):
+            raise ValueError("told")
+
+    told = []
+    monkeypatch.setattr("sys.unraisablehook", lambda lost: told.append(str(lost.exc_value)))
+    monkeypatch.setattr("measurelp.cli.info.info", lambda: Broken() and {})
+    run("info", "--json")
+    assert told == ["told"]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["solve", "--help"], ["info"]])
