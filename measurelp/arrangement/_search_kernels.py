@@ -46,6 +46,7 @@ from ._search_state import (
     DONE,
     FULL,
     NOT_GENERIC,
+    PAUSED,
     PHI_BETA_E,
     PHI_E,
     ROW_E,
@@ -388,8 +389,11 @@ def leave(work, depth):
 
 
 @njit(cache=True, nogil=True, _nrt=False, error_model="numpy")
-def search(level, table, work, mode, out, bases, start):
-    """Run or resume a search; returns (DONE | FULL | NOT_GENERIC, number of rows written or counted)."""
+def search(level, table, work, mode, out, bases, start, pause):
+    """Run or resume a search; returns (DONE | FULL | NOT_GENERIC | PAUSED, number of rows written or counted).
+
+    It pauses after the first line with which there are ``pause`` rows or more.
+    """
     last = level.dim - 2
     depth = work.state[0]
     while depth >= 0:
@@ -399,6 +403,9 @@ def search(level, table, work, mode, out, bases, start):
                 work.state[0] = depth
                 return status, start
             depth = leave(work, depth)
+            if start >= pause and depth >= 0:
+                work.state[0] = depth
+                return PAUSED, start
             continue
         s = work.cursor[depth]
         limit = work.state[1] if depth == 0 else work.path[depth - 1]

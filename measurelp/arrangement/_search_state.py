@@ -17,6 +17,7 @@ UP = 1.0 + 1e-9  # inflates every bound to cover the rounding of its own evaluat
 DONE = 0
 FULL = 1
 NOT_GENERIC = 2
+PAUSED = 3
 
 # what a search writes
 COUNT = 0
@@ -44,7 +45,7 @@ class Level(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Scratch of one search; the whole state lives here, so that a search can stop at a full buffer and go on."""
+    """Scratch of one search; the whole state lives here, so that a search can stop, at a full buffer or to pause, and go on."""
 
     rows: np.ndarray  # (D - 1, D * 64 W) restricted rows by depth, flattened
     beta: np.ndarray  # (D - 1, D, n) coefficients on the elements of S

@@ -21,7 +21,7 @@ from measurelp.status import Scope
 
 from ._levels import begin, lowered, new_work, work_bytes
 from ._search_kernels import last_cell, search
-from ._search_state import BASES, COUNT, DONE, NOT_GENERIC, SIGNS, Level
+from ._search_state import BASES, COUNT, DONE, NOT_GENERIC, PAUSED, SIGNS, Level
 from .arrangement import Arrangement
 from .cells import Cells
 from .witness import interior_points
@@ -31,6 +31,7 @@ _FEW_CELLS = (
     1 << 16
 )  # so few are enumerated without residues first: they are rarely needed and take as long to prepare
 _TASKS_PER_JOB = 8
+_TURN = 1 << 16  # cells between two moments at which Ctrl-C is heard
 _Result = TypeVar("_Result")
 
 
@@ -250,14 +251,22 @@ def _run_into(levels, table, work, task, mode, packed, bases) -> int:
     if level.dim == 1:
         return _run_last(level, table, work, mode, packed, bases)
     begin(level, work, task.first, task.stop)
-    status, count = search(level, table, work, mode, packed, bases, 0)
-    if status == NOT_GENERIC:
-        raise _NotGeneric
-    if status != DONE:
+    is_done, count = _searched(level, table, work, mode, packed, bases)
+    if not is_done:
         raise MeasurelpError(
             "an arrangement has more cells than the proved bound: please report it"
         )
-    return int(count)
+    return count
+
+
+def _searched(level, table, work, mode, packed, bases, start=0) -> tuple[bool, int]:
+    """Go on with a search until it is done or its buffer is full; whether it is done, and rows in all."""
+    status = PAUSED
+    while status == PAUSED:
+        status, start = search(level, table, work, mode, packed, bases, start, start + _TURN)
+    if status == NOT_GENERIC:
+        raise _NotGeneric
+    return status == DONE, int(start)
 
 
 def _run_last(level, table, work, mode, packed, bases) -> int:
@@ -298,10 +307,7 @@ def _counts(levels, table, tasks, jobs) -> list[int]:
             return 1
         work = new_work(level, table)
         begin(level, work, task.first, task.stop)
-        status, count = search(level, table, work, COUNT, nothing, no_bases, 0)
-        if status == NOT_GENERIC:
-            raise _NotGeneric
-        return int(count)
+        return _searched(level, table, work, COUNT, nothing, no_bases)[1]
 
     return _mapped(run, tasks, jobs)
 
@@ -401,13 +407,11 @@ def _blocks_of_draw(arrangement, seed, half, witness) -> Iterator[Cells]:
             continue
         begin(level, work, task.first, task.stop)
         while True:
-            status, count = search(level, table, work, mode, packed, bases, count)
-            if status == NOT_GENERIC:
-                raise _NotGeneric
-            if status == DONE:
+            is_done, count = _searched(level, table, work, mode, packed, bases, count)
+            if is_done:
                 break
-            yield finished(packed, bases, int(count))
+            yield finished(packed, bases, count)
             packed, bases = _buffers(half, levels[0].n_words, n_bases)
             count = 0
     if count:
-        yield finished(packed, bases, int(count))
+        yield finished(packed, bases, count)

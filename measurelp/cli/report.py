@@ -48,9 +48,11 @@ def command(
         found = uniqueness(solution)
     followed = None
     if stability:
+        from measurelp.interrupts import interruptible
         from measurelp.paths import stability as follow
 
-        followed = follow(solution.problem)
+        with interruptible():
+            followed = follow(solution.problem)
     write_report(
         solution, out, features=features, target=target, source=folder, uniqueness=found,
         stability=followed, overwrite=force,

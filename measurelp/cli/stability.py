@@ -11,6 +11,7 @@ import click
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
 from measurelp.cli.request import check_positive, numbers
+from measurelp.status import Termination, Verdict
 
 if TYPE_CHECKING:
     from measurelp.paths import Stability, StabilityPath
@@ -84,6 +85,8 @@ def command(
             ("verdict", f"{found.verdict.name}: {found.verdict.value}"),
             ("reason", found.message),
         ]  # fmt: skip
+        if found.termination is not Termination.CONVERGED:
+            rows.append(("ended early", found.termination.value))
         rows += [row for path in found.paths for row in _lines(path)]
         click.echo(table(rows))
         if found.paths:
@@ -98,11 +101,10 @@ def command(
 def _exit(found: Stability) -> Exit:
     from measurelp.paths import StabilityVerdict
 
-    if found.verdict in (StabilityVerdict.STABLE, StabilityVerdict.DEGENERATE):
+    is_decided = found.verdict in (StabilityVerdict.STABLE, StabilityVerdict.DEGENERATE)
+    if is_decided and found.termination is Termination.CONVERGED:
         return Exit.CERTIFIED
-    if found.paths:
-        return Exit.NOT_CERTIFIED
-    return exit_from_outcome(found.limit.certificate.verdict, found.limit.termination)
+    return exit_from_outcome(Verdict.BRACKETED, found.termination)
 
 
 def _lines(path: StabilityPath) -> list[tuple[str, str]]:
@@ -126,6 +128,7 @@ def _facts(found: Stability, code: Exit) -> dict[str, Any]:
     return {
         "measurelp": __version__, "command": "stability", "exit_code": int(code),
         "verdict": found.verdict.name, "message": found.message,
+        "termination": found.termination.name,
         "limit": {
             "verdict": certificate.verdict.name,
             "primal_value": number(certificate.primal_value),

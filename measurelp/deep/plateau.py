@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 
 from measurelp.deep.models import check_plain
 from measurelp.errors import InvalidProblem
+from measurelp.interrupts import interruptible
 from measurelp.network import ReluNetwork
 from measurelp.problem import MeasureProblem, check_measures
 from measurelp.solving import Solution, solve
@@ -146,7 +147,8 @@ def plateau_curve(
     if not ordered:
         raise InvalidProblem("widths: expected at least one width.")
     if solution is None:
-        solution = solve(problem, tol_gap=tol_gap)
+        with interruptible():
+            solution = solve(problem, tol_gap=tol_gap)
     rng = np.random.default_rng(seed)
     solved = _unit(
         solution.measure.atoms, solution.measure.masses.reshape(len(solution.measure), -1)

@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from measurelp.certificate import Certificate
 from measurelp.errors import InvalidProblem
 from measurelp.estimators._patience import PatientOracle
+from measurelp.interrupts import interruptible
 from measurelp.problem import LOSSES, Ball, L1Ball, L2Ball, LInfBall, Loss, MeasureProblem
 from measurelp.solving import Progress, Solution, solve
 from measurelp.status import Verdict
@@ -95,8 +96,19 @@ def problem_from_samples(
     )  # fmt: skip
 
 
-def solved(estimator: Any, problem: MeasureProblem) -> Solution:
-    """The solution within the estimator's budget."""
+def fit_to(estimator: Any, problem: MeasureProblem, weight: float, *, is_table: bool) -> None:
+    """Solve within the estimator's budget and set what is fitted; warn unless optimality is proved.
+
+    Ctrl-C leaves the estimator fitted as far as it came, and is raised then: a search over many
+    fits ends, too.  Targets that are a table have columns even if there is one.
+    """
+    with interruptible():
+        solution = _solved(estimator, problem)
+        _store(estimator, solution, weight, is_table)
+    _warn_unless_optimal(type(estimator).__name__, solution.certificate)
+
+
+def _solved(estimator: Any, problem: MeasureProblem) -> Solution:
     nodes = estimator.max_nodes
     if isinstance(nodes, bool) or not isinstance(nodes, (int, np.integer)) or nodes < 1:
         raise InvalidProblem(f"max_nodes: expected an integer >= 1, found {nodes!r}.")
@@ -130,7 +142,7 @@ def reporter(verbose: int | bool) -> Any:
     return report
 
 
-def warn_unless_optimal(name: str, certificate: Certificate) -> None:
+def _warn_unless_optimal(name: str, certificate: Certificate) -> None:
     """A ConvergenceWarning with the bracket, unless optimality was proved."""
     if certificate.is_optimal:
         return
@@ -142,12 +154,11 @@ def warn_unless_optimal(name: str, certificate: Certificate) -> None:
         f"relative gap of {certificate.relative_gap:.2g}, and tol={certificate.tol_gap:g} was asked "
         "for. Raise max_iter, max_nodes or time_limit, or alpha or tol.",
         ConvergenceWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
 
 
-def store(estimator: Any, solution: Solution, weight: float, *, is_table: bool) -> None:
-    """Set the fitted attributes; targets that are a table have columns even if there is one."""
+def _store(estimator: Any, solution: Solution, weight: float, is_table: bool) -> None:
     measure, constant = solution.measure, np.ravel(solution.skip.constant)
     columns = is_table and measure.masses.ndim == 1
     estimator.solution_ = solution

@@ -15,12 +15,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from measurelp.errors import InvalidProblem
 from measurelp.estimators._fitting import (
     Samples,
+    fit_to,
     loss_from_option,
     problem_from_samples,
     scores,
-    solved,
-    store,
-    warn_unless_optimal,
 )
 from measurelp.problem import Ball, Loss, MultinomialLogistic
 from measurelp.problem.losses import MarginLoss
@@ -150,9 +148,7 @@ class MeasureClassifier(ClassifierMixin, BaseEstimator):
             self, samples, targets if is_table else targets[:, 1], loss, self.alpha,
             outputs="joint" if is_joint else "separate",
         )  # fmt: skip
-        solution = solved(self, problem)
-        store(self, solution, float(samples.weight.sum()), is_table=is_table)
-        warn_unless_optimal(type(self).__name__, solution.certificate)
+        fit_to(self, problem, float(samples.weight.sum()), is_table=is_table)
         return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -14,16 +14,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from measurelp.errors import InvalidProblem
 from measurelp.estimators._fitting import (
     Samples,
+    fit_to,
     loss_from_option,
     predictions,
     problem_from_samples,
     reporter,
     rounds,
-    solved,
-    store,
-    warn_unless_optimal,
 )
 from measurelp.estimators._patience import PatientOracle
+from measurelp.interrupts import interruptible
 from measurelp.paths import solve_path
 from measurelp.problem import Ball, Loss
 from measurelp.solving import lam_max
@@ -138,9 +137,7 @@ class MeasureRegressorCV(RegressorMixin, BaseEstimator):
         means = np.where(known, self.loss_path_.mean(axis=1), np.inf)
         self.alpha_ = float(self.alphas_[int(np.argmin(means))])
         problem = problem_from_samples(self, samples, samples.Y[:, 0], loss, self.alpha_)
-        solution = solved(self, problem)
-        store(self, solution, float(len(inputs)), is_table=False)
-        warn_unless_optimal(type(self).__name__, solution.certificate)
+        fit_to(self, problem, float(len(inputs)), is_table=False)
         return self
 
     def _grid(self, samples: Samples, loss: Loss) -> NDArray[np.float64]:
@@ -175,11 +172,12 @@ class MeasureRegressorCV(RegressorMixin, BaseEstimator):
             left = (end - time.perf_counter()) / (len(folds) - f)
             if left <= 0.0:
                 break
-            path = solve_path(
-                problem, self.alphas_ * float(samples.weight.sum()), tol_gap=self.tol,
-                max_rounds=rounds(self, problem), time_limit=None if np.isinf(left) else left,
-                oracle=self._patience, callback=reporter(self.verbose),
-            )  # fmt: skip
+            with interruptible():
+                path = solve_path(
+                    problem, self.alphas_ * float(samples.weight.sum()), tol_gap=self.tol,
+                    max_rounds=rounds(self, problem), time_limit=None if np.isinf(left) else left,
+                    oracle=self._patience, callback=reporter(self.verbose),
+                )  # fmt: skip
             held = loss.prepared_targets(y[test])
             for i, solution in enumerate(path):
                 found[i, f] = loss.value(solution.predict(X[test]), held) / len(test)

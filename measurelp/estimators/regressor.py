@@ -11,12 +11,10 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from measurelp.estimators._fitting import (
     Samples,
+    fit_to,
     loss_from_option,
     predictions,
     problem_from_samples,
-    solved,
-    store,
-    warn_unless_optimal,
 )
 from measurelp.problem import Ball, Loss
 
@@ -161,9 +159,7 @@ class MeasureRegressor(RegressorMixin, BaseEstimator):
         samples = Samples.of(inputs, columns, weight)
         y = samples.Y if samples.Y.shape[1] > 1 else samples.Y[:, 0]
         problem = problem_from_samples(self, samples, y, loss, self.alpha, self.outputs)
-        solution = solved(self, problem)
-        store(self, solution, float(samples.weight.sum()), is_table=np.ndim(targets) == 2)
-        warn_unless_optimal(type(self).__name__, solution.certificate)
+        fit_to(self, problem, float(samples.weight.sum()), is_table=np.ndim(targets) == 2)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from measurelp.certificate import Nondegeneracy, nondegeneracy
 from measurelp.certificate.uniqueness import DEFAULT_WORK, check_plain
 from measurelp.errors import InvalidProblem
+from measurelp.interrupts import remembered_interrupts
 from measurelp.paths.stability_steps import StabilityStep, compared
 from measurelp.problem import Interpolation, MeasureProblem, Squared, positive_number
 from measurelp.solving.entry import solve
@@ -155,12 +156,16 @@ class Stability:
         Of the interpolation problem, with its certificate.
     paths : tuple of StabilityPath
         One a noise.
+    termination : Termination
+        TIME_LIMIT or INTERRUPTED where steps or noises are missing for it, else CONVERGED; of the
+        limit's solution where that was not proved.
     """
 
     verdict: StabilityVerdict
     message: str
     limit: Solution
     paths: tuple[StabilityPath, ...]
+    termination: Termination = Termination.CONVERGED
 
     @property
     def atoms_stay(self) -> bool | None:
@@ -282,49 +287,57 @@ def stability(
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit
     factors = _factors(problem, lams, _left(deadline))
     target = replace(problem, lam=1.0, loss=Interpolation())
-    limit = solve(target, tol_gap=tol_gap, time_limit=_left(deadline), callback=callback)
+    with remembered_interrupts() as asked:
+        limit = solve(target, tol_gap=tol_gap, time_limit=_left(deadline), callback=callback)
     if limit.certificate.verdict is Verdict.INFEASIBLE:
         message = "no measure interpolates the targets"
-        return Stability(StabilityVerdict.INFEASIBLE, message, limit, ())
+        return Stability(StabilityVerdict.INFEASIBLE, message, limit, (), limit.termination)
     if not limit.certificate.is_optimal:
         message = (
             f"the limit was not solved to a relative gap of {tol_gap:g} (reached: "
             f"{limit.certificate.relative_gap:.2g}; {limit.termination.value}); a larger tol_gap may do"
         )
-        return Stability(StabilityVerdict.UNDECIDED, message, limit, ())
-    paths = []
-    for nu in nus:
-        found = nondegeneracy(limit, noise=nu, max_work=max_work)
-        steps, ended = _followed(problem, found, factors, tol_gap, deadline, callback)
-        paths.append(StabilityPath(nu, found, steps))
-        if ended:
-            break
-    verdict, message = _verdict(paths, len(nus))
-    return Stability(verdict, message, limit, tuple(paths))
+        return Stability(StabilityVerdict.UNDECIDED, message, limit, (), limit.termination)
+    paths: list[StabilityPath] = []
+    termination = Termination.INTERRUPTED if asked() else Termination.CONVERGED
+    try:
+        for nu in nus:
+            if termination is not Termination.CONVERGED:
+                break
+            found = nondegeneracy(limit, noise=nu, max_work=max_work)
+            steps, termination = _followed(problem, found, factors, tol_gap, deadline, callback)
+            paths.append(StabilityPath(nu, found, steps))
+    except KeyboardInterrupt:
+        termination = Termination.INTERRUPTED
+    verdict, message = _verdict(paths, len(nus), termination)
+    return Stability(verdict, message, limit, tuple(paths), termination)
 
 
 def _followed(
     problem: MeasureProblem, limit: Nondegeneracy, factors: NDArray[np.float64], tol_gap: float,
     deadline: float, callback: Callback | None,
-) -> tuple[tuple[StabilityStep, ...], bool]:  # fmt: skip
-    """The steps of one path, and whether time or the user ended it."""
+) -> tuple[tuple[StabilityStep, ...], Termination]:  # fmt: skip
+    """The steps of one path, and what ended it."""
     steps: list[StabilityStep] = []
     start = None
     for lam in factors:
         if time.perf_counter() >= deadline:
-            return tuple(steps), True
+            return tuple(steps), Termination.TIME_LIMIT
         at = replace(problem, y=problem.y + lam * limit.noise, lam=float(lam), loss=Squared())
-        solution = solve(
-            at, tol_gap=tol_gap, time_limit=_left(deadline), start=start, callback=callback
-        )
-        steps.append(compared(solution, limit))
+        with remembered_interrupts() as asked:
+            solution = solve(
+                at, tol_gap=tol_gap, time_limit=_left(deadline), start=start, callback=callback
+            )
+            steps.append(compared(solution, limit))
         start = solution.measure
-        if solution.termination is Termination.INTERRUPTED:
-            return tuple(steps), True
-    return tuple(steps), False
+        if asked():
+            return tuple(steps), Termination.INTERRUPTED
+    return tuple(steps), Termination.CONVERGED
 
 
-def _verdict(paths: Sequence[StabilityPath], asked: int) -> tuple[StabilityVerdict, str]:
+def _verdict(
+    paths: Sequence[StabilityPath], asked: int, termination: Termination
+) -> tuple[StabilityVerdict, str]:
     for path in paths:
         if path.limit.holds is False:
             return StabilityVerdict.DEGENERATE, path.limit.message
@@ -332,7 +345,8 @@ def _verdict(paths: Sequence[StabilityPath], asked: int) -> tuple[StabilityVerdi
         if path.limit.holds is None:
             return StabilityVerdict.UNDECIDED, path.limit.message
     if len(paths) < asked:
-        return StabilityVerdict.UNDECIDED, f"{asked - len(paths)} noises were not looked at in time"
+        missing = f"{asked - len(paths)} of {asked} noises were not looked at"
+        return StabilityVerdict.UNDECIDED, f"{missing} ({termination.value})"
     return StabilityVerdict.STABLE, paths[0].limit.message
 
 

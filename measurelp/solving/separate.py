@@ -16,6 +16,7 @@ from measurelp.certificate import (
     infeasible_certificate,
 )
 from measurelp.certificate.bounds import merge_repeated
+from measurelp.interrupts import remembered_interrupts
 from measurelp.measure import AtomicMeasure, Skip
 from measurelp.oracle import OracleReport
 from measurelp.problem import MeasureProblem
@@ -42,14 +43,15 @@ def solve_separately(
     """
     began = time.perf_counter()
     solutions = []
-    for j in range(problem.n_outputs):
-        left = None
-        if time_limit is not None:
-            # What is left goes to the outputs that are left, in equal shares.
-            left = (time_limit - (time.perf_counter() - began)) / (problem.n_outputs - j)
-            left = max(left, 1e-3)
-        first = None if start is None else _column(start, j)
-        solutions.append(solve_one(problem.column(j), time_limit=left, start=first))
+    with remembered_interrupts():  # one Ctrl-C is for all outputs
+        for j in range(problem.n_outputs):
+            left = None
+            if time_limit is not None:
+                # What is left goes to the outputs that are left, in equal shares.
+                left = (time_limit - (time.perf_counter() - began)) / (problem.n_outputs - j)
+                left = max(left, 1e-3)
+            first = None if start is None else _column(start, j)
+            solutions.append(solve_one(problem.column(j), time_limit=left, start=first))
     measure = _together(problem, solutions)
     stats: dict[str, Any] = dict(solutions[0].stats)
     for key in stats:

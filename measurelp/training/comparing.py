@@ -90,17 +90,23 @@ def compare(
         raise InvalidProblem("solution: it is that of another problem.")
     # Refuse what cannot be trained before solving, and let torch load before seconds are taken.
     for settings in chosen.values():
-        train(problem, replace(settings, width=1, steps=1))
+        if (
+            train(problem, replace(settings, width=1, steps=1)).termination
+            is Termination.INTERRUPTED
+        ):
+            raise KeyboardInterrupt
     kept = None if resume is None else _opened(resume, problem, tol_gap, plans)
     clock = _Clock(len(plans), callback)
     if solution is None:
         solution = None if kept is None else kept.solution
-    if solution is None:
-        solution = solve(problem, tol_gap=tol_gap, callback=clock.solving)
-        if solution.termination is Termination.INTERRUPTED:
-            return Comparison(solution, (), {}, Termination.INTERRUPTED)
-    if kept is not None:
-        kept.keep_solution(solution)
+    with remembered_interrupts() as asked:
+        if solution is None:
+            solution = solve(problem, tol_gap=tol_gap, callback=clock.solving)
+        is_whole = not asked() or solution.termination is not Termination.INTERRUPTED
+        if kept is not None and is_whole:
+            kept.keep_solution(solution)
+    if asked():
+        return Comparison(solution, (), {}, Termination.INTERRUPTED)
     return _trained(problem, plans, solution, tol_gap, kept, clock)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from fractions import Fraction
 
 import numpy as np
@@ -138,7 +139,8 @@ def exact_decisions(X, numbers) -> int:
         work = module.new_work(level, table)
         module.begin(level, work, 1, level.n)
         packed = np.empty((facts.bound_cells(), level.n_words), dtype=np.uint64)
-        module.search(level, table, work, module.SIGNS, packed, np.empty((0, 1), dtype=np.int32), 0)
+        no_bases = np.empty((0, 1), dtype=np.int32)
+        module.search(level, table, work, module.SIGNS, packed, no_bases, 0, len(packed))
         decided += int(work.state[3])
     return decided
 
@@ -277,3 +279,36 @@ def test_wide_sign_vectors_in_threads_and_blocks():
     points = rng.standard_normal((4000, 3))
     found = {tuple(t) for t in np.sign(points @ X.T).astype(int).tolist()}
     assert found <= ref.as_set(cells.signs)
+
+
+@pytest.mark.parametrize(
+    "X", [ref.resonance(4), ref.grid((0, 0.1, 0.2), 2), ref.type_b(3)], ids=["R4", "grid", "B3"]
+)
+def test_pauses_do_not_change_the_set(X, monkeypatch):
+    whole = enumerate_cells(X, witness=True)
+    monkeypatch.setattr(module, "_TURN", 1)
+    paused = enumerate_cells(X, witness=True)
+    assert np.array_equal(paused.packed, whole.packed)
+    assert np.array_equal(paused.points, whole.points)
+    assert count_cells(X) == len(whole)
+    blocks = [block.packed for block in iter_cells(X, block_size=6)]
+    assert np.array_equal(np.sort(np.concatenate(blocks), axis=0), np.sort(whole.packed, axis=0))
+
+
+@pytest.mark.parametrize("work", [count_cells, enumerate_cells, lambda X: list(iter_cells(X))])
+def test_ctrl_c_is_heard_between_turns(work, monkeypatch):
+    X = ref.type_b(4)
+    turns = []
+
+    def pressed(*arguments):
+        turns.append(arguments)
+        if len(turns) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return search(*arguments)
+
+    search = module.search
+    monkeypatch.setattr(module, "search", pressed)
+    monkeypatch.setattr(module, "_TURN", 1)
+    with pytest.raises(KeyboardInterrupt):
+        work(X)
+    assert len(turns) == 3

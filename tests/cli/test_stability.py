@@ -1,9 +1,12 @@
 """``measurelp stability``: words, fields and exit codes."""
 
+import signal
+
 import numpy as np
 import pytest
 
 import measurelp as mlp
+from measurelp.paths import stability_paths
 
 
 @pytest.fixture
@@ -66,3 +69,19 @@ def test_undecided_and_nonsense(run, run_json, folder, tmp_path):
                   ["--tol", "0"], ["--max-work", "nan"], ["--time-limit", "-1"]):  # fmt: skip
         assert run("stability", saved, *wrong).exit_code == 2, wrong
     assert run("stability", tmp_path / "nothing").exit_code == 2
+
+
+def test_ctrl_c_ends_with_4_and_tells_what_was_followed(run, run_json, folder, monkeypatch):
+    def pressed(*arguments, **options):
+        signal.raise_signal(signal.SIGINT)
+        return solve(*arguments, **options)
+
+    saved = folder(mlp.MeasureProblem(np.eye(2), [3.0, 4.0], lam=0.5, bias="none"))
+    solve = stability_paths.solve
+    monkeypatch.setattr(stability_paths, "solve", pressed)
+    code, facts = run_json("stability", saved, "--lams", "0.1,0.01", "--quiet")
+    assert code == facts["exit_code"] == 4 and facts["termination"] == "INTERRUPTED"
+    assert "interrupted" in run("stability", saved, "--lams", "0.1", "--quiet").stdout
+    report = saved.parent / "report.html"
+    result = run("report", saved, "-o", report, "--stability")
+    assert result.exit_code == 4 and "interrupted" in result.stderr and not report.exists()

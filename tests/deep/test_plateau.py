@@ -1,12 +1,13 @@
 """Loss against width, the width bounds, and the cost of a representation."""
 
 import math
+import signal
 
 import numpy as np
 import pytest
 
 import measurelp as mlp
-from measurelp.deep import complete_bipartite, complete_bipartite_by_samples
+from measurelp.deep import complete_bipartite, complete_bipartite_by_samples, plateau
 from measurelp.errors import InvalidProblem
 
 
@@ -161,3 +162,15 @@ def test_the_bipartite_instance_is_what_it_says(m):
     np.testing.assert_allclose(simple.predict(instance.X), instance.Y, atol=1e-12)
     more = 0.5 * sum(np.sum(w**2) for w in simple.weights)
     assert more == pytest.approx(instance.cost * math.sqrt(1.0 + 1.0 / m), rel=1e-12)
+
+
+def test_ctrl_c_in_the_solve_is_raised(monkeypatch):
+    def pressed(*arguments, **options):
+        signal.raise_signal(signal.SIGINT)
+        return solve(*arguments, **options)
+
+    solve = plateau.solve
+    monkeypatch.setattr(plateau, "solve", pressed)
+    problem = mlp.MeasureProblem(np.eye(2), [3.0, -4.0], lam=0.5, bias="none")
+    with pytest.raises(KeyboardInterrupt):
+        mlp.plateau_curve(problem, [1, 2])

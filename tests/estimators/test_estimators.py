@@ -1,7 +1,9 @@
 """The estimators' objective, weights, budgets and manners against independent computations."""
 
+import importlib
 import logging
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -271,3 +273,46 @@ def test_the_multinomial_classifier_is_one_network_with_shared_neurons():
     values = pair.decision_function(X[:100])
     assert values.shape == (100,)
     assert pair.predict_proba(X[:100])[:, 1] == pytest.approx(1.0 / (1.0 + np.exp(-values)))
+
+
+def pressing(monkeypatch, name):
+    """Press Ctrl-C in the first call of a function that estimators use."""
+
+    def pressed(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return original(*arguments, **options)
+
+    module, _, attribute = name.rpartition(".")
+    calls, original = [], getattr(importlib.import_module(module), attribute)
+    monkeypatch.setattr(name, pressed)
+    return calls
+
+
+SMALL = np.random.default_rng(2).standard_normal((12, 2))
+
+
+def test_ctrl_c_leaves_an_estimator_fitted_and_is_raised(monkeypatch):
+    pressing(monkeypatch, "measurelp.estimators._fitting.solve")
+    model = mlp.MeasureRegressor(alpha=0.01)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(SMALL, SMALL[:, 0] ** 2)
+    assert model.solution_.termination is mlp.Termination.INTERRUPTED
+    assert np.isfinite(model.predict(SMALL)).all()
+    assert model.certificate_.dual_value <= model.certificate_.primal_value
+
+
+def test_ctrl_c_ends_a_search_over_many_fits(monkeypatch):
+    calls = pressing(monkeypatch, "measurelp.estimators._fitting.solve")
+    search = GridSearchCV(mlp.MeasureRegressor(), {"alpha": [0.1, 0.01, 0.001]}, cv=3)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(SMALL, SMALL[:, 0] ** 2)
+    assert len(calls) == 1
+
+
+def test_ctrl_c_ends_cross_validation(monkeypatch):
+    calls = pressing(monkeypatch, "measurelp.estimators.cross_validation.solve_path")
+    with pytest.raises(KeyboardInterrupt):
+        mlp.MeasureRegressorCV(n_alphas=3, cv=3).fit(SMALL, SMALL[:, 0] ** 2)
+    assert len(calls) == 1

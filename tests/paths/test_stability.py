@@ -1,5 +1,7 @@
 """Solutions as lam and label noise tend to 0: closed forms, rates, and the bordered system."""
 
+import signal
+
 import numpy as np
 import pytest
 from oracles.families import SETTINGS, TAME
@@ -7,6 +9,7 @@ from oracles.families import SETTINGS, TAME
 import measurelp as mlp
 from measurelp import StabilityVerdict
 from measurelp.errors import InvalidProblem
+from measurelp.paths import stability_paths
 
 
 def gaussian(seed, n, d, **options):
@@ -263,3 +266,41 @@ def test_what_is_no_problem_of_this_kind_is_refused():
             mlp.stability(mlp.MeasureProblem(np.eye(2), [3.0, 4.0], lam=1.0, **options))
     with pytest.raises(InvalidProblem, match="problem"):
         mlp.stability(np.eye(2))
+
+
+def pressed_at(number, monkeypatch):
+    """Ctrl-C after this many solves."""
+
+    def solve(*arguments, **options):
+        done.append(arguments)
+        if len(done) == number:
+            signal.raise_signal(signal.SIGINT)
+        return original(*arguments, **options)
+
+    done, original = [], stability_paths.solve
+    monkeypatch.setattr(stability_paths, "solve", solve)
+    return done
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_ctrl_c_leaves_what_is_known(number, monkeypatch):
+    problem = mlp.MeasureProblem(np.eye(2), [3.0, 4.0], lam=1.0, bias="none")
+    lams = [0.4, 0.2, 0.1, 0.05]
+    whole = mlp.stability(problem, lams=lams, noises=[0.0, 0.1])
+    assert whole.termination is mlp.Termination.CONVERGED
+    done = pressed_at(number, monkeypatch)
+    cut = mlp.stability(problem, lams=lams, noises=[0.0, 0.1])
+    assert len(done) == number and cut.termination is mlp.Termination.INTERRUPTED
+    assert cut.verdict is StabilityVerdict.UNDECIDED and "interrupted" in cut.message
+    assert [len(path.steps) for path in cut.paths] == ([] if number == 1 else [2])
+
+
+def test_ctrl_c_between_solves_leaves_what_is_known(monkeypatch):
+    def interrupted(*_arguments, **_options):
+        raise KeyboardInterrupt
+
+    problem = mlp.MeasureProblem(np.eye(2), [3.0, 4.0], lam=1.0, bias="none")
+    monkeypatch.setattr(stability_paths, "nondegeneracy", interrupted)
+    cut = mlp.stability(problem, lams=[0.1])
+    assert cut.termination is mlp.Termination.INTERRUPTED and not cut.paths
+    assert cut.limit.certificate.is_optimal and cut.verdict is StabilityVerdict.UNDECIDED

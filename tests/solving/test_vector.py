@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
 from oracles import families, vector
@@ -354,3 +356,22 @@ def test_what_joint_outputs_are_not_solved_for_is_refused():
         )
     column = mlp.MeasureProblem(X, Y[:, :1], lam=0.1)
     assert not column.is_vector and mlp.solve(column).measure.masses.ndim == 1
+
+
+def test_one_ctrl_c_is_for_all_separate_outputs():
+    rng = np.random.default_rng(1)
+    problem = mlp.MeasureProblem(
+        rng.standard_normal((30, 3)), rng.standard_normal((30, 4)), lam=0.05, outputs="separate"
+    )
+    reports = []
+
+    def press(progress):
+        reports.append(progress)
+        if len(reports) == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    cut = mlp.solve(problem, callback=press)
+    assert cut.termination is mlp.Termination.INTERRUPTED
+    assert not cut.certificate.is_optimal
+    assert 0.0 <= cut.certificate.dual_value <= mlp.solve(problem).certificate.primal_value
+    assert cut.certificate.primal_value < np.inf

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -189,3 +190,31 @@ def test_the_command_goes_on_after_ctrl_c_and_after_being_killed(problem, tmp_pa
         ]
     # The optimum is certified anew from the file, so its last digit may differ.
     assert rest["optimum"]["primal_value"] == pytest.approx(whole["optimum"]["primal_value"])
+
+
+def test_ctrl_c_while_torch_is_loaded_is_heard(problem, monkeypatch):
+    """It strikes in the trial steps before the solve, which keep what they have and go on."""
+
+    def interrupted(problem, settings, **options):
+        steps.append(settings.steps)
+        return replace(train(problem, settings, **options), termination=mlp.Termination.INTERRUPTED)
+
+    steps, train = [], comparing.train
+    monkeypatch.setattr(comparing, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        compare(problem, METHODS, WIDTHS, SEEDS, steps=STEPS)
+    assert steps == [1]
+
+
+def test_ctrl_c_at_the_end_of_the_solve_is_heard(problem, tmp_path, monkeypatch):
+    def pressed(*arguments, **options):
+        solution = solve(*arguments, **options)
+        signal.raise_signal(signal.SIGINT)
+        return solution
+
+    solve = comparing.solve
+    monkeypatch.setattr(comparing, "solve", pressed)
+    kept = tmp_path / "kept"
+    cut = compare(problem, METHODS, WIDTHS, SEEDS, steps=STEPS, resume=kept)
+    assert cut.termination is mlp.Termination.INTERRUPTED and not cut.runs
+    assert cut.solution.certificate.is_optimal and kept.exists()  # which is not done again
