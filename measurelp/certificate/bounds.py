@@ -122,6 +122,8 @@ def dual_bound(
     limit, loss, weight = problem.lam, problem.loss, problem.sample_weight
     least = float(np.sum(loss.least_values(problem.y) * _like(weight, alpha)))
     least -= 8.0 * problem.y.size * _ROUNDOFF * abs(least)
+    if math.isnan(sup_upper):
+        return least, 0.0
     largest = limit / sup_upper if sup_upper > 0.0 else float("inf")
     scale = problem.best_scale(alpha, min(largest, 1e300))
     if scale == 0.0 or not math.isfinite(scale):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,6 +109,12 @@ class Certificate:
         if self.message:
             rows.append(("message", self.message))
         return html_table(f"{self.verdict.name}: {self.verdict.value}", rows)
+
+
+def gap_between(primal: float, dual: float) -> float:
+    """primal - dual, at least 0; inf where either is no number or the bracket is open."""
+    gap = primal - dual
+    return math.inf if math.isnan(gap) else max(gap, 0.0)
 
 
 def relative(gap: float, primal: float, dual: float) -> float:

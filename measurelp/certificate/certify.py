@@ -16,7 +16,7 @@ from measurelp.certificate.bounds import (
     skip_basis,
     unit_atoms,
 )
-from measurelp.certificate.certificate import Certificate, relative
+from measurelp.certificate.certificate import Certificate, gap_between, relative
 from measurelp.certificate.improvement import best_improvement
 from measurelp.dictionary.patterns import all_patterns
 from measurelp.errors import InvalidProblem
@@ -100,7 +100,7 @@ def certificate_from_reports(
     value, scale, alpha, report = best
     # What a fit that is off by rounding may pretend to gain.
     slack = _interpolation_slack(problem, current, alpha * scale)
-    gap = max(0.0, current.objective - value) + slack
+    gap = gap_between(current.objective, value) + slack
     relative_gap = relative(gap, current.objective, value)
     improvement = None
     if report.scope is not Scope.COMPLETE:

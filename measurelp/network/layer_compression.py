@@ -14,7 +14,7 @@ from measurelp.errors import InvalidProblem
 from measurelp.network.layer_lasso import LayerPoint, ReducedLayer, minimise_layer, reduce_layer
 from measurelp.network.layer_working_set import minimise_on_working_sets
 from measurelp.network.pruning import prune_layer
-from measurelp.problem import finite_matrix, positive_number
+from measurelp.problem import check_magnitude, finite_matrix, positive_number
 
 Matrix = NDArray[np.float64]
 _EPS = float(np.finfo(np.float64).eps)
@@ -154,6 +154,8 @@ def compress_layer(
             f"outputs: expected {N} columns, one a sample as features {Phi.shape}, found shape "
             f"{Psi.shape}; features are (K, N) and outputs (D, N)."
         )
+    check_magnitude("features", Phi)
+    check_magnitude("outputs", Psi)
     tol_gap = positive_number("tol_gap", tol_gap)
     lam = None if lam is None or (np.ndim(lam) == 0 and lam == 0.0) else positive_number("lam", lam)
     omega = _costs(costs, K)

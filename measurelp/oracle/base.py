@@ -52,6 +52,13 @@ class OracleReport:
     termination: Termination
     stats: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """What overflow made no number says nothing."""
+        if math.isnan(self.upper):
+            object.__setattr__(self, "upper", math.inf)
+        if math.isnan(self.lower):
+            object.__setattr__(self, "lower", 0.0)
+
 
 @dataclass(frozen=True)
 class Budget:

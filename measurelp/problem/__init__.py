@@ -29,7 +29,12 @@ from measurelp.problem.losses import (
     SquaredHinge,
 )
 from measurelp.problem.measure_problem import MeasureProblem, check_measures
-from measurelp.problem.numbers import finite_matrix, float_array, positive_number
+from measurelp.problem.numbers import (
+    check_magnitude,
+    finite_matrix,
+    float_array,
+    positive_number,
+)
 from measurelp.problem.polyhedral_balls import L1Ball, LInfBall
 from measurelp.problem.row_space import RowSpace, row_space
 
@@ -66,6 +71,7 @@ __all__ = [
     "UnitCount",
     "activation_document",
     "activation_from_document",
+    "check_magnitude",
     "check_measures",
     "finite_matrix",
     "float_array",

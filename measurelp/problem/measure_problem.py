@@ -24,6 +24,7 @@ from measurelp.problem.combinations import (
 from measurelp.problem.losses import Loss, Squared
 from measurelp.problem.numbers import (
     check_choice,
+    check_magnitude,
     finite_matrix,
     finite_targets,
     positive_number,
@@ -146,6 +147,13 @@ class MeasureProblem:
             )
         else:
             strength = positive_number("lam", lam)
+        for name, numbers in (
+            ("X", inputs),
+            ("y", targets),
+            ("lam", strength),
+            ("sample_weight", weights),
+        ):
+            check_magnitude(name, numbers)
         inputs.setflags(write=False)
         targets.setflags(write=False)
         weights.setflags(write=False)

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from measurelp.errors import InvalidProblem
 
+_LEAST, _MOST = 1e-50, 1e50
+
 
 def float_array(name: str, value: ArrayLike, what: str = "numbers") -> NDArray[np.float64]:
     """A C-ordered float64 copy of an array of any shape; complex numbers are refused."""
@@ -35,6 +37,19 @@ def positive_number(name: str, value: object) -> float:
     if not (math.isfinite(number) and number > 0.0):
         raise InvalidProblem(f"{name}: expected a finite number > 0, found {number}.")
     return number
+
+
+def check_magnitude(name: str, values: ArrayLike) -> None:
+    """Refuse numbers whose squares and products would overflow or vanish in double precision."""
+    sizes = np.abs(values)
+    size = float(sizes.max())
+    if size and not _LEAST <= size <= _MOST:
+        at = np.unravel_index(int(sizes.argmax()), sizes.shape)
+        where = "".join(f", {word} {i}" for word, i in zip(("row", "column"), at, strict=False))
+        raise InvalidProblem(
+            f"{name}: the largest magnitude is {size:.3g}{where}, and squares and products of such numbers leave "
+            f"the range of double precision; choose units in which it lies between {_LEAST:g} and {_MOST:g}."
+        )
 
 
 def finite_matrix(name: str, value: ArrayLike) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from measurelp.certificate import (
     interpolation_obstacle,
     skip_basis,
 )
-from measurelp.certificate.certificate import relative
+from measurelp.certificate.certificate import gap_between, relative
 from measurelp.measure import AtomicMeasure
 from measurelp.oracle import DualFunction, Oracle
 from measurelp.problem import RowSpace
@@ -119,7 +119,7 @@ def bracket(run: Generation, sup: tuple[float, float], message: str) -> Certific
     """
     problem, tol_gap = run.columns.problem, run.limits.tol_gap
     value, lower = run.best_value, run.bound
-    gap = max(0.0, value - lower)
+    gap = gap_between(value, lower)
     relative_gap = relative(gap, value, lower)
     dual = np.zeros(problem.y.shape) if run.proof is None else run.proof.dual
     return Certificate(

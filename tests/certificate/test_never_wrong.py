@@ -2,6 +2,7 @@
 
 import functools
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from oracles.families import SETTINGS, TAME
 
 import measurelp as mlp
 from measurelp.arrangement.sampling import sample_cells
+from measurelp.certificate.bounds import dual_bound
+from measurelp.certificate.certificate import gap_between
 from measurelp.errors import InvalidProblem
 from measurelp.oracle import CellOracle, OracleReport
 
@@ -294,3 +297,76 @@ def test_the_check_of_improvements_fails_when_it_should():
     other = replace(certificate, improvement=replace(certificate.improvement, objective=0.1))
     with pytest.raises(AssertionError, match="expected"):
         assert_improves(problem, zero, other)
+
+
+class OracleWithoutNumbers:
+    """What a bracket is after an overflow."""
+
+    name = "overflowed"
+
+    def maximise(self, dual, **_options):
+        size = dual.space.rank
+        return OracleReport(
+            math.nan, math.nan, np.eye(dual.problem.lifted.shape[1])[0], np.zeros((0, size)),
+            np.zeros(0), mlp.status.Scope.COMPLETE, mlp.Termination.CONVERGED,
+        )  # fmt: skip
+
+
+def test_a_bound_that_is_no_number_proves_nothing():
+    """The zero network is far from optimal here, and no supremum is known for any dual vector."""
+    problem = mlp.MeasureProblem(np.eye(2), [3.0, 4.0], lam=0.1, bias="none")
+    zero = mlp.AtomicMeasure(np.zeros((0, 2)), np.zeros(0))
+    certificate = mlp.certify(problem, zero, oracle=OracleWithoutNumbers())
+    assert certificate.verdict is not mlp.Verdict.OPTIMAL
+    assert certificate.dual_value == 0.0 and certificate.sup == (0.0, math.inf)
+    for sup in (math.nan, math.inf):
+        assert dual_bound(problem, problem.y, sup) == (0.0, 0.0)
+    assert gap_between(math.nan, 1.0) == gap_between(1.0, math.nan) == math.inf
+    assert gap_between(math.inf, math.inf) == math.inf and gap_between(1.0, 2.0) == 0.0
+
+
+@pytest.mark.parametrize(("x", "y", "lam"), [
+    ([[1e155], [2e155], [-1e155]], [1.0, 2.0, 0.0], 0.1),
+    ([[1.0], [1e155]], [1.0, 2.0], 0.1),
+    ([[1e-200], [2e-200]], [1.0, 2.0], 1e-201),
+    ([[1.0], [2.0]], [1e-200, 2e-200], 1e-201),
+    ([[1.0], [2.0]], [1e200, 2e200], 1.0),
+    ([[1.0], [2.0]], [1.0, 2.0], 1e-201),
+])  # fmt: skip
+def test_numbers_whose_squares_overflow_or_vanish_are_refused(x, y, lam):
+    with pytest.raises(InvalidProblem, match=r"^(X|y|lam): the largest magnitude is"):
+        mlp.MeasureProblem(x, y, lam=lam, bias="none")
+
+
+@pytest.mark.parametrize("exponents", [(49, 0), (-49, 0), (0, 49), (0, -49), (45, -45), (-25, -24)])
+def test_units_do_not_change_what_is_proved(exponents):
+    s, t = (10.0**e for e in exponents)
+    plain_problem = solved(3, "none").problem
+    base = solved(3, "none").certificate
+    problem = mlp.MeasureProblem(
+        s * plain_problem.X, t * plain_problem.y, lam=s * t * plain_problem.lam, bias="none"
+    )
+    with warnings.catch_warnings(action="error"):
+        certificate = mlp.solve(problem).certificate
+    assert certificate.is_optimal
+    assert certificate.primal_value / t / t == pytest.approx(base.primal_value, rel=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"bias": "none"}, {"skip": "affine"}, {"loss": mlp.Absolute()},
+                                     {"ball": mlp.L1Ball()}])  # fmt: skip
+def test_one_huge_entry_leaves_a_true_bracket(options):
+    """No network of one neuron may be below what is proved."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((12, 2))
+    y = np.maximum(X[:, 0], 0.0)
+    X[3, 0] = 1e49
+    problem = mlp.MeasureProblem(X, y, lam=0.3, **options)
+    with warnings.catch_warnings(action="error"):
+        certificate = mlp.solve(problem, max_rounds=20).certificate
+    for atom in np.vstack(
+        [np.eye(problem.lifted.shape[1]), rng.standard_normal((40, problem.lifted.shape[1]))]
+    ):
+        weight = unit(problem, atom[None, :])
+        for mass in 10.0 ** np.arange(-60.0, 1.0, 5.0):
+            value = problem.loss_value(problem.features(weight)[:, 0] * mass) + problem.lam * mass
+            assert value >= certificate.dual_value * (1.0 - 1e-9)
