@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from measurelp.errors import InvalidProblem
 
-_LEAST, _MOST = 1e-50, 1e50
+_LEAST, _MOST = 1e-75, 1e75
 
 
 def float_array(name: str, value: ArrayLike, what: str = "numbers") -> NDArray[np.float64]:
