@@ -74,7 +74,8 @@ def _drawn(saved: str, what: str) -> Any:
         return plotting.plot_cover(saved)
     from measurelp.solving import load_solution
 
-    solution: Solution = load_solution(saved)
+    # The other pictures show the network or the data, and nothing of a proof.
+    solution: Solution = load_solution(saved, time_limit=None if what == "certificate" else 0.0)
     if what == "certificate":
         return plotting.plot_certificate(solution)
     if what == "fit":

@@ -69,7 +69,7 @@ def command(
 
     for option, value in (("--tol", tol), ("--max-work", max_work), ("--time-limit", time_limit)):
         check_positive(option, value)
-    problem = load_solution(folder).problem
+    problem = load_solution(folder, time_limit=0.0).problem
     with ProgressLine(quiet=quiet, tol_gap=tol) as line:
         found = stability(
             problem, None if lams is None else numbers("--lams", lams),

@@ -295,8 +295,10 @@ def stability(
     if not limit.certificate.is_optimal:
         message = (
             f"the limit was not solved to a relative gap of {tol_gap:g} (reached: "
-            f"{limit.certificate.relative_gap:.2g}; {limit.termination.value}); a larger tol_gap may do"
+            f"{limit.certificate.relative_gap:.2g}; {limit.termination.value})"
         )
+        if limit.termination not in (Termination.TIME_LIMIT, Termination.INTERRUPTED):
+            message += "; a larger tol_gap may do"
         return Stability(StabilityVerdict.UNDECIDED, message, limit, (), limit.termination)
     paths: list[StabilityPath] = []
     termination = Termination.INTERRUPTED if asked() else Termination.CONVERGED

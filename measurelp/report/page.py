@@ -16,8 +16,10 @@ from measurelp._optional import require
 from measurelp._version import __version__
 from measurelp.certificate import Uniqueness
 from measurelp.certificate.facts import certificate_facts, number
+from measurelp.certificate.uniqueness import is_plain
 from measurelp.errors import InvalidProblem
 from measurelp.measure import mass_sizes
+from measurelp.network import InputScaler
 from measurelp.network.files import write_file
 from measurelp.paths import Stability
 from measurelp.report import scenes
@@ -41,6 +43,7 @@ def write_report(
     features: Sequence[str] | None = None,
     target: str = "y",
     source: str | None = None,
+    scaler: InputScaler | None = None,
     uniqueness: Uniqueness | None = None,
     stability: Stability | None = None,
     overwrite: bool = False,
@@ -63,6 +66,8 @@ def write_report(
         Name of the target.
     source : str, optional
         The folder in which the solution is saved, for the instructions.
+    scaler : InputScaler, optional
+        What standardised the inputs before they were solved; the page says so and how to undo it.
     uniqueness : Uniqueness, optional
         What :func:`measurelp.uniqueness` said of this solution.
     stability : Stability, optional
@@ -90,8 +95,8 @@ def write_report(
     True
     """
     text = report_html(
-        solution, features=features, target=target, source=source, uniqueness=uniqueness,
-        stability=stability,
+        solution, features=features, target=target, source=source, scaler=scaler,
+        uniqueness=uniqueness, stability=stability,
     )  # fmt: skip
     write_file(path, text.encode("utf-8"), overwrite=overwrite)
 
@@ -102,6 +107,7 @@ def report_html(
     features: Sequence[str] | None = None,
     target: str = "y",
     source: str | None = None,
+    scaler: InputScaler | None = None,
     uniqueness: Uniqueness | None = None,
     stability: Stability | None = None,
 ) -> str:
@@ -117,7 +123,8 @@ def report_html(
     if solution.certificate.verdict is not Verdict.INFEASIBLE:
         figure, words = scenes.landscape(solution, names)
         pictures["landscape"] = {"html": _div(figure, "landscape"), "words": words}
-        figure, words = scenes.fit(solution, names, target)
+        axis = f"{names[0]} (standardised)" if scaler is not None else names[0]
+        figure, words = scenes.fit(solution, axis, target)
         pictures["fit"] = {"html": _div(figure, "fit"), "words": words}
         if len(solution.measure):
             figure = scenes.weights(solution, names)
@@ -134,6 +141,7 @@ def report_html(
         answer=_answer(solution), stopped=solution.termination.value, pictures=pictures, neurons=_neurons(solution, names),
         inputs=names[:_MOST_INPUTS], n_more_inputs=max(0, d - _MOST_INPUTS),
         n_more=max(0, len(solution.measure) - _MOST_NEURONS), bias=solution.problem.bias,
+        standardised=_standardised(scaler, names), is_worked_out=is_plain(solution.problem),
         uniqueness=uniqueness, stability=stability, plotly_js=jinja2_markup(plotly_js),
         json_text=jinja2_markup(_json(facts)), skip=_skip(solution, names),
     )  # fmt: skip
@@ -177,6 +185,14 @@ def report_facts(
             "paths": len(stability.paths),
         },
     }  # fmt: skip
+
+
+def _standardised(scaler: InputScaler | None, names: list[str]) -> list[tuple[str, float, float]]:
+    """Name, mean and standard deviation of the inputs that were standardised."""
+    if scaler is None:
+        return []
+    parts = zip(names, scaler.centre.tolist(), scaler.scale.tolist(), strict=True)
+    return list(parts)[:_MOST_INPUTS]
 
 
 def _answer(solution: Solution) -> str:

@@ -176,7 +176,7 @@ def _graph(section: WeightSection, solution: Solution, axes: list[str]) -> tuple
     return figure, words
 
 
-def fit(solution: Solution, names: Sequence[str], target: str) -> tuple[Any, str]:
+def fit(solution: Solution, axis: str, target: str) -> tuple[Any, str]:
     """One input: function and data.  More: targets against the network's values."""
     go = require("plotly.graph_objects", extra="report")
     problem, network = solution.problem, solution.network()
@@ -196,7 +196,7 @@ def fit(solution: Solution, names: Sequence[str], target: str) -> tuple[Any, str
             line = {"color": DARK if y.shape[1] == 1 else _OUTPUTS[j % 6], "width": 2}
             figure.add_scatter(x=x, y=y[:, j], mode="markers", name="data", marker=dots)
             figure.add_scatter(x=at, y=drawn[:, j], mode="lines", name="network", line=line)
-        _flat(figure, _plain(names[0]), _plain(target), height=340)
+        _flat(figure, _plain(axis), _plain(target), height=340)
         return figure, "The network's function through its knots, and the data."
     values = network.predict(problem.X).reshape(problem.n, -1)
     low, high = float(min(y.min(), values.min())), float(max(y.max(), values.max()))

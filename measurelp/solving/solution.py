@@ -16,6 +16,7 @@ from measurelp.certificate import (
     infeasible_certificate,
     interpolation_obstacle,
 )
+from measurelp.certificate.certify import DEFAULT_NODES
 from measurelp.errors import InvalidFile, InvalidProblem
 from measurelp.measure import AtomicMeasure, Skip
 from measurelp.network import (
@@ -25,6 +26,7 @@ from measurelp.network import (
     read_folder,
     write_folder,
 )
+from measurelp.oracle import Budget
 from measurelp.problem import (
     BALLS,
     LOSSES,
@@ -35,7 +37,10 @@ from measurelp.problem import (
     finite_matrix,
 )
 from measurelp.proof import DEFAULT_RECORDS, Proof, write_proof
+from measurelp.solving.limits import deadline_after
 from measurelp.status import Termination, Verdict
+
+_LEAST_SECONDS = 10.0  # for certifying a saved bracket again
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,11 +221,19 @@ class Solution:
         return html_table(f"{certificate.verdict.name}: {self.verdict_words}", rows)
 
 
-def load_solution(folder: str | os.PathLike[str]) -> Solution:
+def load_solution(folder: str | os.PathLike[str], *, time_limit: float | None = None) -> Solution:
     """Read a saved solution and certify it again from its own data.
 
     The file's verdict is a claim like any other: it is not believed but recomputed, and a
     file whose numbers do not follow from its data is refused.
+
+    Parameters
+    ----------
+    folder : path
+    time_limit : float, optional
+        Seconds for the certification.  By default there is no limit for what says OPTIMAL, and a
+        bracket gets as long as its solve took, or 10 seconds.  What is not proved in time is
+        BRACKETED; with 0 nothing is looked at but the objective.
 
     Raises
     ------
@@ -248,6 +261,8 @@ def load_solution(folder: str | os.PathLike[str]) -> Solution:
             skip = Skip(linear, float(constant) if constant.ndim == 0 else constant)
         measure = AtomicMeasure(arrays["atoms"], arrays["masses"], skip)
         tol_gap = claimed["tol_gap"]
+        termination = Termination[document["termination"]]
+        stats = dict(document["stats"])
         verdict, primal = Verdict[claimed["verdict"]], claimed["primal_value"]
         if verdict is Verdict.INFEASIBLE:
             q = interpolation_obstacle(problem)
@@ -255,9 +270,12 @@ def load_solution(folder: str | os.PathLike[str]) -> Solution:
                 raise InvalidFile(f"{folder}: says INFEASIBLE, but its data can be interpolated.")
             certificate = infeasible_certificate(problem, q)
         else:
-            certificate = certify(problem, measure, dual=arrays["dual"], tol_gap=tol_gap)
-        termination = Termination[document["termination"]]
-        stats = dict(document["stats"])
+            if time_limit is None and verdict is not Verdict.OPTIMAL:
+                time_limit = max(_LEAST_SECONDS, float(stats.get("seconds") or 0.0))
+            budget = Budget(deadline=deadline_after(time_limit), nodes=DEFAULT_NODES)
+            certificate = certify(
+                problem, measure, dual=arrays["dual"], tol_gap=tol_gap, budget=budget
+            )
     except (KeyError, TypeError, InvalidProblem) as error:
         raise InvalidFile(f"{folder}: is not a complete saved solution ({error}).") from error
     found = certificate.primal_value
@@ -270,7 +288,7 @@ def load_solution(folder: str | os.PathLike[str]) -> Solution:
         raise InvalidFile(
             f"{folder}: says its objective is {primal}, but its data give {found:.17g}."
         )
-    if verdict is Verdict.OPTIMAL and certificate.verdict is not Verdict.OPTIMAL:
+    if verdict is Verdict.OPTIMAL and time_limit is None and not certificate.is_optimal:
         raise InvalidFile(
             f"{folder}: says OPTIMAL, but certifying it again gives {certificate.verdict.name}."
         )

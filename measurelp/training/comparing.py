@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from measurelp.errors import InvalidProblem
-from measurelp.interrupts import remembered_interrupts
+from measurelp.interrupts import interruptible, remembered_interrupts
 from measurelp.problem import MeasureProblem
 from measurelp.solving import Solution, certify, solve
 from measurelp.solving.progress import Progress
@@ -88,13 +88,11 @@ def compare(
         raise InvalidProblem("methods, widths: expected at least one of each.")
     if solution is not None and not _same(solution.problem, problem):
         raise InvalidProblem("solution: it is that of another problem.")
-    # Refuse what cannot be trained before solving, and let torch load before seconds are taken.
-    for settings in chosen.values():
-        if (
-            train(problem, replace(settings, width=1, steps=1)).termination
-            is Termination.INTERRUPTED
-        ):
-            raise KeyboardInterrupt
+    # Refuse what cannot be trained before solving, and let torch load before seconds are taken:
+    # its modules must not be left half imported by Ctrl-C.
+    with interruptible():
+        for settings in chosen.values():
+            train(problem, replace(settings, width=1, steps=1))
     kept = None if resume is None else _opened(resume, problem, tol_gap, plans)
     clock = _Clock(len(plans), callback)
     if solution is None:

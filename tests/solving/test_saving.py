@@ -10,6 +10,7 @@ from oracles.families import SETTINGS
 import measurelp as mlp
 from measurelp.errors import InvalidFile
 from measurelp.network import read_folder, write_folder
+from measurelp.solving import solution as saving
 
 
 def solved(bias="penalized", skip="none", loss=None, seed=0, **limits):
@@ -211,3 +212,28 @@ def test_what_is_no_folder_is_refused(name, tmp_path):
     (tmp_path / "file").write_text("{}")
     with pytest.raises(InvalidFile):
         mlp.load_solution(tmp_path / name)
+
+
+def test_a_bracket_is_certified_again_no_longer_than_its_solve(tmp_path, monkeypatch):
+    """What was not proved in an hour would not be in the next one either; what was, takes what it takes."""
+    budgets = []
+
+    def certify(*arguments, budget, **options):
+        budgets.append(budget.seconds_left)
+        return original(*arguments, budget=budget, **options)
+
+    original = saving.certify
+    monkeypatch.setattr(saving, "certify", certify)
+    for name, limits in (("whole", {}), ("cut", {"max_rounds": 1})):
+        solved(**limits).save(tmp_path / name)
+        mlp.load_solution(tmp_path / name)
+    assert budgets[0] == np.inf and 5.0 < budgets[1] <= 10.0
+
+
+def test_nothing_is_proved_in_no_time(tmp_path):
+    whole = solved()
+    whole.save(tmp_path / "s")
+    back = mlp.load_solution(tmp_path / "s", time_limit=0.0)
+    assert back.certificate.verdict is not mlp.Verdict.OPTIMAL
+    assert back.certificate.dual_value <= whole.certificate.primal_value
+    assert back.certificate.primal_value == pytest.approx(whole.certificate.primal_value)
