@@ -30,10 +30,16 @@ def draw_walls(ax: Axes, normals: NDArray[np.float64]) -> None:
 
 
 def draw_arc(ax: Axes, points: NDArray[np.float64], **style: object) -> None:
-    """A curve of unit vectors (m, 3), broken where it leaves the map on one side."""
+    """A curve of unit vectors (m, 3), broken at the map's edge where it goes on at the other."""
     longitude, latitude = longitude_latitude(points)
-    breaks = np.flatnonzero(np.abs(np.diff(longitude)) > np.pi) + 1
-    ax.plot(np.insert(longitude, breaks, np.nan), np.insert(latitude, breaks, np.nan), **style)  # type: ignore[arg-type]
+    after = np.flatnonzero(np.abs(np.diff(longitude)) > np.pi) + 1
+    edge, nothing = np.copysign(np.pi, longitude), np.full(len(after), np.nan)
+    middle = 0.5 * (latitude[after - 1] + latitude[after])
+    gaps = np.column_stack([edge[after - 1], nothing, edge[after]])
+    levels = np.column_stack([middle, nothing, middle])
+    at = np.repeat(after, 3)
+    longitude = np.insert(longitude, at, gaps.ravel())
+    ax.plot(longitude, np.insert(latitude, at, levels.ravel()), **style)  # type: ignore[arg-type]
 
 
 def draw_atoms(

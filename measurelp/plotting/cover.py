@@ -18,7 +18,7 @@ from measurelp.plotting._canvas import (
     plane,
     sign_colours,
 )
-from measurelp.plotting._globe import draw_atoms, draw_axes_marks, globe
+from measurelp.plotting._globe import draw_arc, draw_atoms, draw_axes_marks, globe
 from measurelp.plotting.weight_space import longitude_latitude
 
 if TYPE_CHECKING:
@@ -180,9 +180,12 @@ def _sphere(cover: ProofCover, ax: Axes) -> Axes:
         for piece in _outlines(cone):
             outlines.append(piece)
             shades.append(depth)
-    patches = PolyCollection(outlines, cmap=COUNT_MAP, edgecolor="white", linewidth=0.5)
+    patches = PolyCollection(outlines, cmap=COUNT_MAP, edgecolor="face", linewidth=0.5)
     patches.set_array(np.array(shades))
     ax.add_collection(patches, autolim=False)
+    gap = np.full((1, 3), np.nan)
+    edges = np.concatenate([part for cone in cover.cones for part in (_arcs(cone), gap)])
+    draw_arc(ax, edges, color="white", linewidth=0.5, label="_edges")
     globe(ax)
     draw_axes_marks(ax, cover.names)
     draw_atoms(ax, cover.atoms, np.abs(cover.masses), cover.masses)
@@ -190,32 +193,40 @@ def _sphere(cover: ProofCover, ax: Axes) -> Axes:
     return ax
 
 
-def _outlines(cone: NDArray[np.float64], steps: int = 12) -> list[NDArray[np.float64]]:
-    """The spherical triangle of a cone on the map, twice where it crosses the map's edge."""
+def _outlines(cone: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """A cone on the map, cut into quarters of longitude: a pole is a corner, the edge a side."""
+    outlines = []
+    for east in (1.0, -1.0):
+        for front in (1.0, -1.0):
+            corners = _half(_half(cone, east, axis=1), front, axis=0)
+            if len(corners) < 3 or min(np.ptp(corners[:, :2], axis=0)) < 1e-12:
+                continue
+            x, y, z = _arcs(corners).T
+            sides = np.column_stack([front * np.abs(x), east * np.abs(y), z])
+            outlines.append(np.column_stack(longitude_latitude(sides)))
+    return outlines
+
+
+def _half(corners: NDArray[np.float64], sign: float, *, axis: int) -> NDArray[np.float64]:
+    """The corners of a convex cone's part in which a coordinate is 0 or has this sign."""
+    kept = []
+    for k, corner in enumerate(corners):
+        here, before = sign * corner[axis], sign * corners[k - 1][axis]
+        if min(here, before) < 0.0 < max(here, before):
+            crossing = (here * corners[k - 1] - before * corner) / (here - before)
+            crossing[axis] = 0.0
+            kept.append(crossing / np.linalg.norm(crossing))
+        if here >= 0.0:
+            kept.append(corner)
+    return np.array(kept).reshape(-1, 3)
+
+
+def _arcs(corners: NDArray[np.float64], steps: int = 16) -> NDArray[np.float64]:
+    """Unit vectors along the sides of a cone's polygon on the sphere, closed."""
     t = np.linspace(0.0, 1.0, steps, endpoint=False)[:, None]
-    edges = [(1.0 - t) * cone[k] + t * cone[(k + 1) % 3] for k in range(3)]
-    points = np.concatenate(edges)
-    points /= np.linalg.norm(points, axis=1)[:, None]
-    longitude, latitude = longitude_latitude(points)
-    pole = np.hypot(points[:, 0], points[:, 1]) < 1e-12
-    centre = cone.sum(axis=0)
-    middle = float(np.arctan2(centre[1], centre[0]))
-    # Unrolled around the triangle's own middle; at a pole the longitude is whatever is near.
-    longitude = middle + (longitude - middle + np.pi) % (2.0 * np.pi) - np.pi
-    where = np.flatnonzero(pole)
-    pieces_lon, pieces_lat = list(longitude), list(latitude)
-    for k in where[::-1]:
-        before, after = longitude[k - 1], longitude[(k + 1) % len(longitude)]
-        pieces_lon[k : k + 1] = [before, after]
-        pieces_lat[k : k + 1] = [latitude[k], latitude[k]]
-    outline = np.column_stack([pieces_lon, pieces_lat])
-    shifts = [0.0]
-    if outline[:, 0].max() > np.pi + 1e-9:
-        shifts.append(-2.0 * np.pi)
-    if outline[:, 0].min() < -np.pi - 1e-9:
-        shifts.append(2.0 * np.pi)
-    copies = [outline + np.array([shift, 0.0]) for shift in shifts]
-    return [np.clip(copy, [-np.pi, -np.pi / 2], [np.pi, np.pi / 2]) for copy in copies]
+    sides = [(1.0 - t) * corners[k - 1] + t * corners[k] for k in range(len(corners))]
+    points = np.concatenate([*sides, corners[-1:]])
+    return np.asarray(points / np.linalg.norm(points, axis=1)[:, None])
 
 
 def _depth_bar(ax: Axes, patches: Any) -> None:

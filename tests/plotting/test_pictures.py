@@ -224,6 +224,21 @@ def test_the_cones_of_a_proof_tile_weight_space(name, request, tmp_path):
     assert drawn(ax)
 
 
+def test_every_direction_of_the_map_lies_in_a_drawn_cone(plane, tmp_path):
+    plane.proof(tmp_path / "proof.json")
+    ax = mlp.plotting.plot_cover(tmp_path / "proof.json")
+    ax.figure.canvas.draw()
+    z = np.linspace(-0.99, 0.99, 60)
+    longitude, latitude = np.meshgrid(np.linspace(-3.1, 3.1, 120), np.arcsin(z))
+    to_paper = ax.transProjection.transform
+    points = to_paper(np.column_stack([longitude.ravel(), latitude.ravel()]))
+    drawn_in = np.zeros(len(points), dtype=int)
+    for path in ax.collections[0].get_paths():
+        outline = type(path)(to_paper(path.vertices))
+        drawn_in += outline.contains_points(points)
+    assert np.mean(drawn_in == 1) > 0.999  # sides are drawn as chords, which may leave slivers
+
+
 def test_what_is_no_proof_is_refused(tmp_path, rank_four):
     (tmp_path / "p.json").write_text("{}")
     for file in ("p.json", "missing.json"):
