@@ -34,8 +34,8 @@ def plot_recovery(
     -------
     matplotlib Axes
         Squares at s/d, coloured by the measured rate; the line of one half (linear between
-        squares); and below the other line every vector is recovered, by
-        :math:`s < (1 + 1/\mu)/2`, which is proved.
+        squares), where rates fall through it; and, where columns are of one length, a line below
+        which every vector is recovered, by :math:`s < (1 + 1/\mu)/2`, which is proved.
 
     Examples
     --------
@@ -67,16 +67,22 @@ def plot_recovery(
         points[:, 0], points[:, 1], c=points[:, 2], cmap=COUNT_MAP, vmin=0.0, vmax=1.0, marker="s",
         s=26, label="_rates",
     )  # fmt: skip
-    half = [_crossing(one) for one in columns]
-    ax.plot(at, half, color=DARK, linewidth=1.4, label="half of them found")
-    proved = [min(1.0, one.proved_sparsity / one.shape[0]) for one in columns]
-    ax.plot(at, proved, color=ACCENT, linewidth=1.6, label="all of them below, by coherence")
+    half = np.array([_crossing(one) for one in columns])
+    proved = np.array([one.proved_sparsity / one.shape[0] for one in columns])
+    proved = np.minimum(proved, 1.0)
+    for line, colour, label in (
+        (half, DARK, "half of them found"),
+        (proved, ACCENT, "all of them below, by coherence"),
+    ):
+        if np.isfinite(line).any():
+            ax.plot(at, line, color=colour, linewidth=1.5, marker=".", label=label)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
-    ax.set_ylim(0.0, 1.05 * max(*points[:, 1], *proved))
+    ax.set_ylim(0.0, 1.05 * np.nanmax([*points[:, 1], *proved]) or 1.0)
     ax.set_xlabel("measurements d / m" if against == "measurements" else r"coherence $\mu$")
     ax.set_ylabel("entries s / d")
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+    if ax.lines:
+        ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     colour_bar(ax, shown, "share recovered")
     return ax
 

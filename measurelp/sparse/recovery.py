@@ -39,6 +39,8 @@ class RecoveryRates:
         :math:`\mu`, of the columns scaled to unit length.
     shape : (int, int)
         (d, m) of the dictionary.
+    equal_norms : bool
+        Whether its columns are of one length, up to rounding.
     """
 
     sparsities: NDArray[np.intp]
@@ -46,10 +48,17 @@ class RecoveryRates:
     trials: int
     coherence: float
     shape: tuple[int, int]
+    equal_norms: bool
 
     @property
     def proved_sparsity(self) -> float:
-        r""":math:`(1 + 1/\mu)/2`: with unit columns, all vectors with fewer entries are recovered."""
+        r""":math:`(1 + 1/\mu)/2`: all vectors with fewer entries are recovered.
+
+        nan unless columns are of one length: a long column may replace a short one at less norm,
+        and coherence, which does not see lengths, proves nothing.
+        """
+        if not self.equal_norms:
+            return float("nan")
         return 0.5 * (1.0 + 1.0 / self.coherence) if self.coherence > 0.0 else float("inf")
 
 
@@ -89,6 +98,8 @@ def recovery_rates(
     tolerance: float = 1e-6,
 ) -> RecoveryRates:  # fmt: skip
     """Draw sparse vectors with normal entries and see how many the least l1 norm finds.
+
+    W is used as it is.  Scale its columns to one length for a bound by coherence beside the rates.
 
     Parameters
     ----------
@@ -131,9 +142,10 @@ def recovery_rates(
             error = np.abs(least_l1_code(W, W @ code) - code).max()
             found += bool(error <= tolerance * max(np.abs(code).max(), 1e-300))
         rates.append(found / trials)
+    lengths = np.linalg.norm(W / np.abs(W).max(), axis=0)
     return RecoveryRates(
         np.array(counts, dtype=np.intp), np.array(rates), trials, coherence(unit_columns(W)).value,
-        W.shape,
+        W.shape, bool(np.ptp(lengths) <= 1e-12 * lengths.max()),
     )  # fmt: skip
 
 

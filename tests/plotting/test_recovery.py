@@ -8,8 +8,12 @@ from measurelp.errors import InvalidProblem
 from measurelp.sparse import RecoveryRates
 
 
-def rates(d, m, sparsities, values, coherence):
-    return RecoveryRates(np.array(sparsities), np.array(values), 10, coherence, (d, m))
+def rates(d, m, sparsities, values, coherence, *, equal_norms=True):
+    return RecoveryRates(np.array(sparsities), np.array(values), 10, coherence, (d, m), equal_norms)
+
+
+def legend(ax):
+    return [] if ax.get_legend() is None else [t.get_text() for t in ax.get_legend().get_texts()]
 
 
 def test_squares_lines_and_axes():
@@ -34,6 +38,25 @@ def test_squares_lines_and_axes():
     other = mlp.plotting.plot_recovery(wide, against="coherence")
     np.testing.assert_allclose(other.lines[0].get_xdata(), [0.5, 0.9])
     other.figure.canvas.draw()
+
+
+def test_only_lines_that_are_drawn_have_words():
+    assert legend(mlp.plotting.plot_recovery([rates(8, 16, [1, 2], [1.0, 0.1], 0.5)])) == [
+        "half of them found", "all of them below, by coherence",
+    ]  # fmt: skip
+    assert legend(mlp.plotting.plot_recovery([rates(8, 16, [1, 2], [1.0, 0.8], 0.5)])) == [
+        "all of them below, by coherence"
+    ]
+    ax = mlp.plotting.plot_recovery([rates(8, 16, [1, 4], [0.9, 0.8], 0.5, equal_norms=False)])
+    assert legend(ax) == [] and len(ax.lines) == 0
+    assert ax.get_ylim() == (0.0, 1.05 * 0.5)
+    mixed = [
+        rates(8, 16, [1, 2], [1.0, 0.8], 0.5),
+        rates(4, 16, [1, 2], [1.0, 0.8], 0.9, equal_norms=False),
+    ]
+    np.testing.assert_array_equal(
+        mlp.plotting.plot_recovery(mixed).lines[0].get_ydata(), [np.nan, 0.1875]
+    )
 
 
 def test_what_is_proved_is_found():

@@ -24,6 +24,14 @@ def test_coherence_proves_recovery_and_the_rates_agree():
     assert rates.rates[3] < 0.5
 
 
+def test_coherence_proves_nothing_where_columns_differ_in_length():
+    W = np.random.default_rng(0).standard_normal((10, 40))
+    rates = recovery_rates(W, [1], trials=200)
+    assert rates.rates[0] < 1.0 and np.isnan(rates.proved_sparsity)
+    scaled = recovery_rates(3.0 * W / np.linalg.norm(W, axis=0), [1], trials=50)
+    assert scaled.rates[0] == 1.0 < scaled.proved_sparsity
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_null_space_constant_decides_whether_all_sparse_vectors_are_found(seed):
     """gamma_s < 1 if and only if l1 recovers every s-sparse vector: tried on supports and signs."""
