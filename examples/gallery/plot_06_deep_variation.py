@@ -46,7 +46,7 @@ for a, (loss, cost, matrix) in zip(strengths, results, strict=True):
 # The weights from the ReLUs of the first layer to those of the second: of rank two at most, because two
 # functions are handed on, and with rows and columns of zeros where the penalty has removed neurons.
 
-figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.6))
+figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.8), layout="constrained")
 for ax, a, (loss, _, matrix) in zip(axes, strengths, results, strict=True):
     values = np.asarray(matrix)
     reach = np.abs(values).max()

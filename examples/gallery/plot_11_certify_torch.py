@@ -54,7 +54,7 @@ print(
     f"mass {early.improvement.mass:+.3f}",
 )
 
-figure = plt.figure(figsize=(9.8, 3.9))
+figure = plt.figure(figsize=(9.8, 3.6), layout="constrained")
 for place, step in enumerate((100, 3000), start=1):
     ax = figure.add_subplot(1, 2, place, projection="mollweide")
     measure = mlp.measure_from_network(networks[step])

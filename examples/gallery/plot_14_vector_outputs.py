@@ -30,14 +30,17 @@ print(
 # %%
 # Left the fits, right the output weights of the joint optimum: a row a neuron.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.7), width_ratios=(1.5, 1.0))
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(9.5, 3.7), width_ratios=(1.5, 1.0), layout="constrained"
+)
 grid = np.linspace(-2.0, 2.0, 400)
 fits = joint.predict(grid[:, None])
 for j, colour in enumerate(("#0072B2", "#D55E00", "#009E73")):
     left.plot(x, Y[:, j], "o", color=colour, markerfacecolor="none", markersize=4)
     left.plot(grid, fits[:, j], color=colour, label=f"output {j + 1}")
     left.plot(grid, single[j].predict(grid[:, None]), color=colour, linestyle=":", linewidth=1.0)
-left.set(xlabel="$x$", ylabel="outputs: joint (lines), separate (dots)")
+left.set(xlabel="$x$", ylabel="outputs")
+left.set_title("joint (lines), separate (dotted), data (circles)", fontsize="medium")
 left.legend()
 masses = joint.measure.masses
 reach = np.abs(masses).max()

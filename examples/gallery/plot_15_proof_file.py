@@ -21,7 +21,7 @@ X = rng.standard_normal((20, 2))
 y = np.maximum(X @ [1.0, 0.5], 0.0) - np.maximum(X @ [-0.5, 1.0], 0.0)
 solution = mlp.solve(mlp.MeasureProblem(X, y, lam=0.3))
 
-figure = plt.figure(figsize=(9.8, 3.9))
+figure = plt.figure(figsize=(9.8, 3.6), layout="constrained")
 left, right = figure.add_gridspec(1, 2)
 with tempfile.TemporaryDirectory() as folder:
     file = Path(folder) / "proof.json"

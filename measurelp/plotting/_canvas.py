@@ -47,8 +47,8 @@ def axes_or_new(
 
 
 def sign_colours(values: NDArray[np.float64]) -> list[str]:
-    """The colour of each sign."""
-    return [POSITIVE if value > 0.0 else NEGATIVE for value in values]
+    """The colour of each sign; dark for 0, where there is none."""
+    return [POSITIVE if value > 0.0 else NEGATIVE if value < 0.0 else DARK for value in values]
 
 
 def areas(sizes: NDArray[np.float64], *, largest: float = 130.0) -> NDArray[np.float64]:

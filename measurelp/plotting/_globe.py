@@ -56,8 +56,14 @@ def draw_atoms(
     )  # fmt: skip
 
 
-def draw_axes_marks(ax: Axes, names: Sequence[str]) -> None:
-    """Small crosses with the names of the coordinates, at both ends of each axis."""
+def draw_axes_marks(
+    ax: Axes, names: Sequence[str], *, beside: NDArray[np.float64] | None = None
+) -> None:
+    """Small crosses with the names of the coordinates, at both ends of each axis.
+
+    Names stand above or below, where they are farther from the atoms ``beside`` them.
+    """
+    atoms = np.column_stack(longitude_latitude(np.zeros((0, 3)) if beside is None else beside))
     for k, name in enumerate(names):
         for sign, mark in ((1.0, "+"), (-1.0, "−")):
             point = np.zeros((1, 3))
@@ -65,10 +71,15 @@ def draw_axes_marks(ax: Axes, names: Sequence[str]) -> None:
             longitude, latitude = longitude_latitude(point)
             # The direction at the edge of the map is drawn a little inside of it.
             at = min(float(longitude[0]), 0.97 * np.pi), float(latitude[0])
+            above, below = (
+                np.hypot(*(atoms - [at[0], at[1] + shift]).T).min(initial=np.pi)
+                for shift in (0.25, -0.25)
+            )
+            side = -1 if at[1] > 1.0 or (at[1] > -1.0 and below > above) else 1
             ax.plot([at[0]], [at[1]], marker="+", color=DARK, markersize=5, label="_axis")
             ax.annotate(
-                f"{mark}{name}", at, xytext=(0, -11 if at[1] > 1.0 else 7),
-                textcoords="offset points", ha="right" if at[0] > 3.0 else "center",
+                f"{mark}{name}", at, xytext=(0, 9 * side), textcoords="offset points",
+                va="bottom" if side > 0 else "top", ha="right" if at[0] > 3.0 else "center",
                 fontsize="small", color=DARK, label="_axis",
                 bbox={"facecolor": "white", "alpha": 0.65, "edgecolor": "none", "pad": 0.8},
             )  # fmt: skip

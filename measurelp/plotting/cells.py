@@ -141,5 +141,8 @@ def _active_bar(ax: Axes, scale: Normalize) -> None:
     from matplotlib.ticker import MaxNLocator
 
     colour_bar(
-        ax, ScalarMappable(scale, COUNT_MAP), "active rows", ticks=MaxNLocator(5, integer=True)
+        ax,
+        ScalarMappable(scale, COUNT_MAP),
+        "active rows",
+        ticks=MaxNLocator(5, integer=True, min_n_ticks=1),
     )

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 def plot_certificate(solution: Solution, *, ax: Axes | None = None) -> Axes:
     r"""The dual certificate of a solution.
 
-    Global optimality is the picture that :math:`|\eta|\le\lambda` on all unit weights, with
-    the atoms where the level is reached.  See :func:`plot_dual_function`.
+    Global optimality means :math:`|\eta|\le\lambda` on all unit weights, with the atoms where
+    the level is reached.  The picture shows this; the certificate proves it.  See :func:`plot_dual_function`.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def plot_dual_function(
     dual : (n,) or (n, c) array_like
         With several outputs the norm of eta is drawn.
     measure : AtomicMeasure, optional
-        Whose atoms to mark, by sign and size of their masses.
+        Whose atoms to mark, by sign (vectors have none) and size of their masses.
     ax : matplotlib Axes, optional
         As for :func:`plot_certificate`.
 
@@ -164,24 +164,29 @@ def _sphere(
     values = section.values(alpha, directions.reshape(-1, 3)).reshape(longitude.shape) / lam
     several = alpha.ndim == 2
     top = max(1.0, float(np.nanmax(np.abs(values))))
+    exceeds = top > 1.0 + 1e-6
     image = ax.pcolormesh(
         longitude, latitude, values, shading="gouraud", rasterized=True,
         cmap="cividis" if several else SIGNED_MAP, vmin=0.0 if several else -top, vmax=top,
     )  # fmt: skip
     globe(ax)
     draw_walls(ax, section.walls)
-    draw_axes_marks(ax, section.names)
-    if float(np.nanmax(np.abs(values))) > 1.0 + 1e-6:
+    if exceeds:
         ax.contour(longitude, latitude, np.abs(values), levels=[1.0], colors=DARK, linewidths=1.5)
+    atoms = np.zeros((0, 3))
     if measure is not None and len(measure):
         found, inside = section.directions(measure.atoms)
-        draw_atoms(ax, found[inside], mass_sizes(measure.masses)[inside], _signs(measure)[inside])
+        atoms = found[inside]
+        draw_atoms(ax, atoms, mass_sizes(measure.masses)[inside], _signs(measure)[inside])
+    draw_axes_marks(ax, section.names, beside=atoms)
     bar = colour_bar(ax, image, r"$|\eta(w)|\,/\,\lambda$" if several else r"$\eta(w)\,/\,\lambda$")
     for level in (1.0,) if several else (-1.0, 1.0):
         bar.ax.axvline(level, color=DARK, linewidth=1.5)
-    bar.set_ticks([0.0, 0.5, 1.0] if several else [-1.0, -0.5, 0.0, 0.5, 1.0])
+    if top < 2.5:
+        bar.set_ticks([0.0, 0.5, 1.0] if several else [-1.0, -0.5, 0.0, 0.5, 1.0])
     where = "unit weights" if section.is_whole else "unit weights in the span of three atoms"
-    ax.set_title(f"Dual certificate on the {where}", pad=12)
+    what = "Dual function" if exceeds else "Dual certificate"
+    ax.set_title(f"{what} on the {where}", pad=12)
     return ax
 
 
@@ -190,6 +195,6 @@ def _on_circle(angles: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _signs(measure: AtomicMeasure) -> NDArray[np.float64]:
-    """Signs of the masses, +1 where masses are vectors."""
+    """Signs of the masses, 0 where masses are vectors."""
     masses = measure.masses
-    return np.sign(masses) if masses.ndim == 1 else np.ones(len(masses))
+    return np.sign(masses) if masses.ndim == 1 else np.zeros(len(masses))

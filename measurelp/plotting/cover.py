@@ -187,7 +187,7 @@ def _sphere(cover: ProofCover, ax: Axes) -> Axes:
     edges = np.concatenate([part for cone in cover.cones for part in (_arcs(cone), gap)])
     draw_arc(ax, edges, color="white", linewidth=0.5, label="_edges")
     globe(ax)
-    draw_axes_marks(ax, cover.names)
+    draw_axes_marks(ax, cover.names, beside=cover.atoms)
     draw_atoms(ax, cover.atoms, np.abs(cover.masses), cover.masses)
     _depth_bar(ax, patches)
     return ax
@@ -232,4 +232,4 @@ def _arcs(corners: NDArray[np.float64], steps: int = 16) -> NDArray[np.float64]:
 def _depth_bar(ax: Axes, patches: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    colour_bar(ax, patches, "splits", ticks=MaxNLocator(5, integer=True))
+    colour_bar(ax, patches, "splits", ticks=MaxNLocator(5, integer=True, min_n_ticks=1))

@@ -135,7 +135,7 @@ def plot_singular_values(model: ReluNetwork | ReluChain, *, ax: Axes | None = No
     else:
         ax.set_ylim(0.0, 1.08 * highest or 1.0)
     ax.set_xlim(0.5, largest + 0.5)
-    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     ax.set_xlabel("index")
     ax.set_ylabel(r"singular value $\sigma$")
     ax.legend(frameon=False)
@@ -186,7 +186,8 @@ def plot_weights(network: ReluNetwork, *, most: int = 60, ax: Axes | None = None
     )
     table = np.hstack([*parts, outputs])[order]
     columns = table.shape[1]
-    ax = axes_or_new(ax, size=(1.8 + 0.34 * min(columns, 24), 1.4 + 0.22 * min(len(table), 24)))
+    height = max(2.4, 1.4 + 0.22 * min(len(table), 24))
+    ax = axes_or_new(ax, size=(1.8 + 0.34 * min(columns, 24), height))
     top = float(np.abs(table).max()) or 1.0
     image = ax.imshow(
         table, cmap=SIGNED_MAP, vmin=-top, vmax=top, aspect="auto", interpolation="nearest"
@@ -196,9 +197,9 @@ def plot_weights(network: ReluNetwork, *, most: int = 60, ax: Axes | None = None
     ax.set_xticks(range(0, columns, step), names[::step])
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    ax.yaxis.set_major_locator(MaxNLocator(8, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{int(value) + 1}"))
-    ax.set_ylabel(r"neuron, heaviest $|v_k||w_k|$ first")
+    ax.set_ylabel("neuron, heaviest first")
     colour_bar(ax, image, "balanced weight")
     if len(order) < network.width:
         ax.set_title(f"{len(order)} of {network.width} neurons", fontsize="medium")

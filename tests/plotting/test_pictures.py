@@ -2,13 +2,14 @@
 
 import io
 
+import matplotlib.colors
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import measurelp as mlp
 from measurelp.errors import InvalidProblem
-from measurelp.plotting._canvas import NEGATIVE, POSITIVE
+from measurelp.plotting._canvas import DARK, NEGATIVE, POSITIVE
 from measurelp.plotting.cover import cover_of_proof
 from measurelp.plotting.tracks import tracked_masses
 
@@ -139,6 +140,28 @@ def test_where_the_level_is_exceeded_a_line_says_so(plane):
     small = mlp.plotting.plot_dual_function(plane.problem, 0.5 * plane.dual)
     large = mlp.plotting.plot_dual_function(plane.problem, 2.0 * plane.dual)
     assert len(large.collections) == len(small.collections) + 1
+    assert small.get_title() == "Dual certificate on the unit weights"
+    assert large.get_title() == "Dual function on the unit weights"
+    ticks = mlp.plotting.plot_dual_function(plane.problem, 100.0 * plane.dual)
+    assert len(ticks.figure.axes[-1].get_xticks()) >= 5 and drawn(ticks)
+
+
+def test_masses_that_are_vectors_have_no_colour_of_a_sign():
+    x = np.linspace(-2.0, 2.0, 8)
+    problem = mlp.MeasureProblem(x[:, None], np.column_stack([np.abs(x), x]), lam=0.1)
+    (atoms,) = named(mlp.plotting.plot_certificate(mlp.solve(problem)).collections, "atoms")
+    assert {matplotlib.colors.to_hex(c).upper() for c in atoms.get_facecolors()} == {DARK}
+
+
+def test_names_of_directions_stand_beside_atoms(rank_four):
+    ax = mlp.plotting.plot_certificate(rank_four)  # whose heaviest atom is +u1
+    ax.figure.canvas.draw()
+    (atoms,) = named(ax.collections, "atoms")
+    place = ax.transData.transform(atoms.get_offsets()[0])
+    (name,) = (text for text in ax.texts if text.get_text() == "+u1")
+    box = name.get_window_extent()
+    radius = 0.5 * np.sqrt(atoms.get_sizes()[0]) * ax.figure.dpi / 72.0
+    assert box.y0 > place[1] + radius or box.y1 < place[1] - radius
 
 
 def test_projections_and_ranks_are_refused_with_a_word(line, plane):
@@ -372,6 +395,17 @@ def test_the_matrix_is_sorted_by_norm(network):
     value = np.maximum(full[:, :3] @ x + full[:, 3], 0.0) @ full[:, 4]
     assert value == pytest.approx(network.predict(x[None, :])[0])
     assert ax.get_title() == "4 of 6 neurons" and drawn(ax)
+    small = mlp.plotting.plot_weights(mlp.ReluNetwork([[1.0]], output_weights=[2.0]))
+    values = mlp.plotting.plot_singular_values(mlp.ReluNetwork([[1.0]], output_weights=[2.0]))
+    for picture, axis in ((small, small.yaxis), (values, values.xaxis)):
+        picture.figure.canvas.draw()
+        low, high = sorted(axis.get_view_interval())
+        ticks = [
+            t for t in axis.get_ticklabels() if low <= t.get_position()[axis is small.yaxis] <= high
+        ]
+        assert [t.get_text() for t in ticks] == ["1"]
+    label, page = small.yaxis.label.get_window_extent(), small.figure.bbox
+    assert page.y0 <= label.y0 and label.y1 <= page.y1
     with pytest.raises(InvalidProblem, match="no neuron"):
         mlp.plotting.plot_weights(mlp.ReluNetwork(np.zeros((0, 1)), output_weights=np.zeros(0)))
 
