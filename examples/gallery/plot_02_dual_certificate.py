@@ -4,7 +4,7 @@ A proof as a picture
 
 A network is a global optimum exactly when its dual function :math:`\eta` stays between
 :math:`-\lambda` and :math:`\lambda` on *all* unit weights and reaches the level at the network's
-neurons. With one input and a bias the unit weights are a circle, so the whole proof is a graph:
+neurons. With one input and a bias the unit weights are a circle, so what the proof says is a graph:
 here is an optimal network with its proof, and then one that is refuted.
 """
 
