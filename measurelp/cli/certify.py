@@ -84,7 +84,7 @@ def command(
     if proof is not None:
         from measurelp.network import check_new_file
 
-        check_new_file(proof, overwrite=force)
+        check_new_file(proof, overwrite=force, option="--proof")
     elif force:
         raise click.UsageError("--force belongs to --proof, which is missing.")
     candidate = load_network(network)

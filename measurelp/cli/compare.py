@@ -91,13 +91,14 @@ def command(
         from measurelp._optional import require
         from measurelp.network import check_new_folder
 
-        check_new_folder(pictures, overwrite=force, ours=[f"{name}.png" for name in _PICTURES])
+        names = [f"{name}.png" for name in _PICTURES]
+        check_new_folder(pictures, overwrite=force, ours=names, option="--pictures")
         os.environ.setdefault("MPLBACKEND", "agg")  # this process draws to files only
         require("matplotlib", extra="plot")
     if csv_file is not None:
         from measurelp.network import check_new_file
 
-        check_new_file(csv_file, overwrite=force)
+        check_new_file(csv_file, overwrite=force, option="--csv")
     sizes = [_whole(part) for part in widths.split(",")]
     with ProgressLine(quiet=quiet) as line:
         stated = state_problem(file, Request.from_options(**options))

@@ -76,7 +76,7 @@ def command(
     from measurelp.network import check_chain_path, compress, load_chain, save_chain
 
     if out is not None:
-        check_chain_path(out, overwrite=force)
+        check_chain_path(out, overwrite=force, option="--out")
     chain = load_chain(model)
     table = read_source(data, header=header, delimiter=delimiter)
     if label is not None:

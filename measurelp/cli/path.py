@@ -107,7 +107,7 @@ def command(
     if csv_file is not None:
         from measurelp.network import check_new_file
 
-        check_new_file(csv_file, overwrite=force)
+        check_new_file(csv_file, overwrite=force, option="--csv")
     with ProgressLine(quiet=quiet, tol_gap=tol) as line:
         stated = state_problem(file, request, time_limit=time_limit)
         if breakpoints:

@@ -90,7 +90,7 @@ def command(
     if out is not None:
         from measurelp.network import check_new_folder
 
-        check_new_folder(out, overwrite=force)
+        check_new_folder(out, overwrite=force, option="--out")
     elif force:
         raise click.UsageError("--force belongs to --out, which is missing.")
     with ProgressLine(quiet=quiet, tol_gap=tol) as line:
@@ -115,7 +115,7 @@ def command(
             answer.save(out, overwrite=force, request=stated.stored())
             saved = out
         except InvalidFile as error:  # the answer is shown all the same
-            unsaved = error
+            unsaved, code = error, Exit.BAD_INPUT
     if as_json:
         click.echo(
             json.dumps(_facts(answer, stated, penalty, saved, code), indent=1, allow_nan=False)
@@ -179,6 +179,9 @@ def _text(
     ]
     if saved is not None:
         rows.append(("saved", saved))
+    elif code is Exit.BAD_INPUT:
+        rows.append(("saved", "no; the error is below"))
+        return table(rows)
     step = _next_step(code, saved, file, stats.get("patterns_without_weight"))
     if code is Exit.CERTIFIED and penalty == "label_noise" and saved is not None:
         step = f"measurelp certify {saved} {file} asks how far it is from the least total variation"

@@ -18,7 +18,7 @@ import shutil
 import uuid
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,12 @@ _OUR_FILES = {DOCUMENT_FILE, ARRAYS_FILE}
 
 
 def check_new_folder(
-    path: str | os.PathLike[str], *, overwrite: bool = False, ours: Collection[str] = _OUR_FILES
-) -> Path:
+    path: str | os.PathLike[str], *, overwrite: bool = False, ours: Collection[str] = _OUR_FILES,
+    option: str | None = None,
+) -> Path:  # fmt: skip
     """Check, before any work, that a folder with files named ``ours`` may be written to ``path``.
+
+    ``option`` is what named it on the command line, for the words of errors.
 
     Returns
     -------
@@ -52,12 +55,10 @@ def check_new_folder(
         If it exists (with ``overwrite``: and is not a folder of such files only), or the
         folder that is to hold it does not exist or cannot be written to.
     """
-    if not str(path).strip():
-        raise InvalidFile("the name of the folder to write is empty.")
-    target = Path(os.path.abspath(path))
+    target = _named(path, "folder", option)
     if os.path.lexists(target):
         if not overwrite:
-            raise _exists_already(path)
+            raise _exists_already(path, option)
         if target.is_symlink() or not target.is_dir():
             raise InvalidFile(f"{path}: is not a folder, so it is not overwritten.")
         strangers = sorted(set(os.listdir(target)) - set(ours))
@@ -66,12 +67,16 @@ def check_new_folder(
                 f"{path}: holds other files ({strangers[0]!r}), so it is not overwritten; choose "
                 "another name."
             )
-    _check_parent(target, path)
+    _check_place(target, path, os.mkdir, os.rmdir)
     return target
 
 
-def check_new_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+def check_new_file(
+    path: str | os.PathLike[str], *, overwrite: bool = False, option: str | None = None
+) -> None:
     """Check, before any work, that :func:`write_file` may write to ``path``.
+
+    ``option`` is what named it on the command line, for the words of errors.
 
     Raises
     ------
@@ -79,27 +84,46 @@ def check_new_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> 
         If it exists (with ``overwrite``: and is not a plain file), or the folder that is to hold it
         does not exist or cannot be written to.
     """
-    if not str(path).strip():
-        raise InvalidFile("the name of the file to write is empty.")
-    target = Path(os.path.abspath(path))
+    target = _named(path, "file", option)
     if os.path.lexists(target) and (not overwrite or not target.is_file() or target.is_symlink()):
-        raise _exists_already(path)
-    _check_parent(target, path)
+        raise _exists_already(path, option)
+    _check_place(target, path, Path.touch, os.unlink)
 
 
-def _exists_already(path: str | os.PathLike[str]) -> InvalidFile:
+def _named(path: str | os.PathLike[str], what: str, option: str | None) -> Path:
+    """The absolute path of what is to be written."""
+    if not str(path).strip():
+        raise InvalidFile(f"{option or 'path'}: the name of the {what} to write is empty.")
+    return Path(os.path.abspath(path))
+
+
+def _exists_already(path: str | os.PathLike[str], option: str | None = None) -> InvalidFile:
+    how = "overwrite=True, on the command line --force" if option is None else "--force"
     return InvalidFile(
-        f"{path}: exists already and is not overwritten; choose another name or ask for it "
-        "(overwrite=True, on the command line --force)."
+        f"{path}: exists already and is not overwritten; choose another name or ask for it ({how})."
     )
 
 
-def _check_parent(target: Path, path: str | os.PathLike[str]) -> None:
-    """The folder that is to hold it can be written to."""
+def _check_place(
+    target: Path, path: str | os.PathLike[str], make: Callable[[Path], None],
+    remove: Callable[[Path], None],
+) -> None:  # fmt: skip
+    """Something can be made beside the target, as writing will; it is removed at once."""
     if not target.parent.is_dir():
         raise InvalidFile(f"{path}: the folder {target.parent} that is to hold it does not exist.")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise InvalidFile(f"{path}: the folder {target.parent} cannot be written to.")
+    scratch = _scratch(target)
+    try:
+        make(scratch)
+        remove(scratch)
+    except OSError as error:
+        raise InvalidFile(
+            f"{path}: nothing can be written to the folder {target.parent} ({error.strerror})."
+        ) from None
+
+
+def _scratch(target: Path) -> Path:
+    """A hidden name beside the target."""
+    return target.parent / f".{target.name}.{uuid.uuid4().hex}.part"
 
 
 def write_folder(
@@ -155,7 +179,7 @@ def write_folder(
     }
     text = json.dumps(envelope, indent=1, allow_nan=False) + "\n"
     target = check_new_folder(path, overwrite=overwrite)
-    scratch = target.parent / f".{target.name}.{uuid.uuid4().hex}.part"
+    scratch = _scratch(target)
     try:
         scratch.mkdir()
         _write_and_sync(scratch / ARRAYS_FILE, packed)
@@ -270,7 +294,7 @@ def write_file(path: str | os.PathLike[str], content: bytes, *, overwrite: bool 
     target = Path(os.path.abspath(path))
     if os.path.isdir(target) or (os.path.lexists(target) and not overwrite):
         raise _exists_already(path)
-    scratch = target.parent / f".{target.name}.{uuid.uuid4().hex}.part"
+    scratch = _scratch(target)
     try:
         _write_and_sync(scratch, content)
         os.replace(scratch, target)

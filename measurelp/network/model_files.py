@@ -61,9 +61,14 @@ def save_chain(chain: ReluChain, path: str | os.PathLike[str], *, overwrite: boo
     _WRITERS[os.path.splitext(str(path))[1].lower()](chain, path, overwrite=overwrite)
 
 
-def check_chain_path(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+def check_chain_path(
+    path: str | os.PathLike[str], *, overwrite: bool = False, option: str | None = None
+) -> None:
     """Check, before any work, that :func:`save_chain` may write to ``path``, or InvalidFile."""
     ending = os.path.splitext(str(path))[1].lower()
     if ending not in _WRITERS:
-        raise InvalidFile(f"{path}: expected a name ending in {' or '.join(_WRITERS)}.")
-    check_new_file(path, overwrite=overwrite)
+        raise InvalidFile(
+            f"{option or 'path'}: expected a name ending in {' or '.join(_WRITERS)}, found "
+            f"{str(path)!r}."
+        )
+    check_new_file(path, overwrite=overwrite, option=option)

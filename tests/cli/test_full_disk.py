@@ -38,7 +38,7 @@ def commands(run, table_file, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["solve", "path", "certify", "plot", "report"])
-def test_a_full_disk_leaves_nothing_and_says_so(run, commands, tmp_path, name):
+def test_a_full_disk_leaves_nothing_and_says_so(run, run_json, commands, tmp_path, name):
     pytest.importorskip({"plot": "matplotlib", "report": "plotly"}.get(name, "numpy"))
     words, ending = commands[name]
     folder = tmp_path / "target"
@@ -52,6 +52,10 @@ def test_a_full_disk_leaves_nothing_and_says_so(run, commands, tmp_path, name):
     assert sorted(folder.iterdir()) == before
     if name == "solve":  # what was found is not lost with the file
         assert "OPTIMAL" in result.stdout
+        assert "saved no" in " ".join(result.stdout.split())
+        with no_room(64):
+            code, facts = run_json(*words, folder / f"second{ending}")
+        assert code == facts["exit_code"] == 2 and facts["saved"] is None
     assert run(*words, folder / f"second{ending}").exit_code == 0
 
 
@@ -64,3 +68,25 @@ def test_a_folder_without_rights_is_found_before_any_work(run, commands, tmp_pat
     result = run(*words, folder / f"file{ending}")
     assert result.exit_code == 2
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no folder without writing")
+@pytest.mark.parametrize("name", ["solve", "path", "certify", "plot", "report"])
+def test_a_place_where_nothing_can_be_made_is_found_before_any_work(run, commands, name):
+    words, ending = commands[name]
+    result = run(*words, f"/proc/file{ending}")  # the administrator has the right, not the means
+    assert result.exit_code == 2 and result.stdout == ""
+    assert "nothing can be written to the folder /proc" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("name", ["solve", "path", "certify"])
+def test_an_empty_name_and_a_file_in_the_way_are_told_in_words_of_the_command(
+    run, commands, tmp_path, name
+):
+    words, _ = commands[name]
+    result = run(*words, "")
+    assert result.exit_code == 2 and result.stdout == ""
+    assert f"{words[-1]}: the name" in " ".join(result.stderr.split())
+    (tmp_path / "there").write_text("mine")
+    told = " ".join(run(*words, tmp_path / "there").stderr.split())
+    assert "(--force)" in told and "overwrite=" not in told
