@@ -91,7 +91,7 @@ def read_table(path: str, *, header: bool | None = None, delimiter: str = ",") -
         Whether the first line names the columns.  None: yes, unless every cell of it is a
         number.
     delimiter
-        One character.
+        One character, or ``tab`` or ``\\t`` as it is typed.
 
     Raises
     ------
@@ -99,8 +99,9 @@ def read_table(path: str, *, header: bool | None = None, delimiter: str = ",") -
         If the file cannot be read, is not text, is empty, has a ragged line (named), or names
         a column twice or not at all.
     """
+    delimiter = {"tab": "\t", r"\t": "\t"}.get(delimiter, delimiter)
     if len(delimiter) != 1 or delimiter in '\r\n"':
-        raise InvalidProblem(f"--delimiter: expected one character, found {delimiter!r}.")
+        raise InvalidProblem(f"--delimiter: expected one character or tab, found {delimiter!r}.")
     if os.path.isdir(path):
         raise InvalidFile(f"{path}: is a folder; expected a CSV file.")
     try:

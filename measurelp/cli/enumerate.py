@@ -35,7 +35,7 @@ from measurelp.cli.errors import reports_errors
     default=None,
     help="Whether line 1 names the columns; by default yes unless it is all numbers.",
 )
-@click.option("--delimiter", default=",", show_default=True, help="What separates columns.")
+@click.option("--delimiter", default=",", show_default=True, help="What separates columns; or tab.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @reports_errors
 def command(

@@ -63,6 +63,15 @@ def test_another_delimiter(write):
         read_table(path, delimiter=";;")
 
 
+def test_tabs_are_named_as_the_advice_names_them(write):
+    path = write("a\tb\n1\t2\n")
+    with pytest.raises(InvalidFile) as caught:
+        read_table(path)
+    advised = str(caught.value).partition("--delimiter '")[2].partition("'")[0]
+    for word in (advised, "tab", "\t"):
+        assert read_table(path, delimiter=word).names == ("a", "b")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
