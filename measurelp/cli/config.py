@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 
 def read_config(ctx: click.Context, _param: click.Parameter, path: str | None) -> None:
@@ -31,28 +32,54 @@ def read_config(ctx: click.Context, _param: click.Parameter, path: str | None) -
             _known_command(ctx, path, key)
             if key == ctx.info_name:
                 entries |= value
-    known: dict[str, click.Parameter | None] = {}
-    for option in ctx.command.params:
-        for word in (option.name, *option.opts):
-            known[_plain(word or "")] = option
+    options = [p for p in ctx.command.params if isinstance(p, click.Option) and p.name != "config"]
+    known = {
+        _plain(word): option for option in options for word in (option.name, *option.opts) if word
+    }
     defaults: dict[str, Any] = {}
     for key, value in entries.items():
-        parameter = known.get(_plain(key))
-        if parameter is None or parameter.name is None or parameter.name == "config":
-            words = ", ".join(sorted({p.opts[0].lstrip("-") for p in ctx.command.params}))
+        option = known.get(_plain(key))
+        if option is None or option.name is None:
+            words = ", ".join(sorted(long_name(option).lstrip("-") for option in options))
             raise click.UsageError(
                 f"--config: {path} has the entry {key!r}, which is no option of {ctx.info_name}; its "
                 f"options are {words}."
             )
-        defaults[parameter.name] = _as_typed(parameter, value)
+        defaults[option.name] = _as_typed(option, value)
     ctx.default_map = defaults
 
 
-def _as_typed(parameter: click.Parameter, value: Any) -> Any:
-    """A list as the option would get it: several times, or as names separated by commas."""
-    if getattr(parameter, "multiple", False):
-        return value if isinstance(value, list) else [value]
-    return ",".join(map(str, value)) if isinstance(value, list) else value
+def long_name(option: click.Parameter) -> str:
+    """An option as errors name it, ``--out`` and not ``-o``."""
+    return max(option.opts, key=len)
+
+
+def one_of(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The options with at most one of ``names``: what is typed goes before what --config says."""
+    given = [name for name in names if options.get(name) not in (None, False)]
+    ctx = click.get_current_context(silent=True)
+    if ctx is not None and len(given) > 1:
+        typed = [n for n in given if ctx.get_parameter_source(n) is not ParameterSource.DEFAULT_MAP]
+        options = options | dict.fromkeys(set(given) - set(typed)) if typed else options
+        given = typed or given
+    if len(given) > 1:
+        words = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise click.UsageError(f"{words} exclude each other; pass one of them.")
+    return options
+
+
+def _as_typed(option: click.Option, value: Any) -> Any:
+    """A value as the option would get it: as text, several times, or separated by commas."""
+    if option.is_flag:
+        return value
+    if isinstance(value, list):
+        words = [_text(entry) for entry in value]
+        return words if option.multiple else ",".join(words)
+    return [_text(value)] if option.multiple else _text(value)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _known_command(ctx: click.Context, path: str, key: str) -> None:

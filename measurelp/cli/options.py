@@ -13,7 +13,7 @@ LOSS_NAMES = (
     "squared", "interpolation", "absolute", "quantile", "huber", "hinge", "squared_hinge",
     "logistic", "poisson", "multinomial_logistic",
 )  # fmt: skip
-_OPTIONS = (
+_DATA_OPTIONS = (
     click.option(
         "--target", metavar="COL", multiple=True,
         help="The column to predict; given several times, several outputs.",
@@ -23,8 +23,12 @@ _OPTIONS = (
         help="Whether several outputs share neurons (joint, the default).",
     ),
     click.option("--features", metavar="A,B,...", help="Input columns; all but the targets if left out."),
+)  # fmt: skip
+_LAM_OPTIONS = (
     click.option("--lam", type=float, help="Factor of the total variation (a sum over rows, no mean)."),
     click.option("--lam-ratio", type=float, metavar="R", help="lam as a multiple of lam_max."),
+)  # fmt: skip
+_MODEL_OPTIONS = (
     click.option(
         "--standardize", is_flag=True, help="Give each input column mean 0 and mean square 1."
     ),
@@ -61,15 +65,18 @@ _OPTIONS = (
         "--header/--no-header", default=None,
         help="Whether line 1 names the columns; by default yes unless it is all numbers.",
     ),
-    click.option("--delimiter", default=",", show_default=True, help="What separates columns."),
+    click.option("--delimiter", default=",", show_default=True, help="What separates columns; or tab."),
 )  # fmt: skip
 
 
 def problem_options(command: Command) -> Command:
     """Add the options that :class:`Request` holds."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return _with(command, *_DATA_OPTIONS, *_LAM_OPTIONS, *_MODEL_OPTIONS)
+
+
+def many_lams_options(command: Command) -> Command:
+    """The same for a command that takes many lams in its own words."""
+    return _with(command, *_DATA_OPTIONS, *_MODEL_OPTIONS)
 
 
 _DECAY_OPTIONS = (
@@ -92,6 +99,10 @@ _DECAY_OPTIONS = (
 
 def decay_options(command: Command) -> Command:
     """Add the options that say lam in the words of a training."""
-    for option in reversed(_DECAY_OPTIONS):
+    return _with(command, *_DECAY_OPTIONS)
+
+
+def _with(command: Command, *options: Callable[[Command], Command]) -> Command:
+    for option in reversed(options):
         command = option(command)
     return command

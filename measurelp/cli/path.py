@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from measurelp._version import __version__
+from measurelp.cli.config import one_of
 from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
-from measurelp.cli.options import problem_options
+from measurelp.cli.options import many_lams_options
 from measurelp.cli.request import (
     Request,
     Stated,
@@ -48,9 +49,9 @@ _GAPS = ("relative_gap", "gap_to_next", "gap_below", "gap_above")
 
 @click.command("path", short_help="Solve on a CSV file at many lams, or find the breakpoints.")
 @click.argument("file", type=click.Path())
-@problem_options
+@many_lams_options
 @click.option("--lams", metavar="A,B,...", help="The lams to solve at.")
-@click.option("--n-lams", type=int, default=50, show_default=True,
+@click.option("--n-lams", type=click.IntRange(min=2), show_default="50",
               help="Without --lams: how many, geometric from lam_max down.")  # fmt: skip
 @click.option("--lam-min-ratio", type=float, metavar="R",
               help="Without --lams: the last one over lam_max; 0.001, for breakpoints 0.01.")  # fmt: skip
@@ -69,10 +70,6 @@ _GAPS = ("relative_gap", "gap_to_next", "gap_below", "gap_above")
 def command(
     *,
     file: str,
-    lams: str | None,
-    n_lams: int,
-    lam_min_ratio: float | None,
-    breakpoints: bool,
     tol: float,
     time_limit: float | None,
     oracle: str | None,
@@ -94,13 +91,16 @@ def command(
     """
     from measurelp.cli.progress import ProgressLine
 
+    options = one_of(options, "lams", "n_lams", "breakpoints")
+    options = one_of(options, "lams", "lam_min_ratio")
+    lams, n_lams, lam_min_ratio, breakpoints = (
+        options.pop(name) for name in ("lams", "n_lams", "lam_min_ratio", "breakpoints")
+    )
     request = _request(options)
     for option, value in (
         ("--tol", tol), ("--time-limit", time_limit), ("--lam-min-ratio", lam_min_ratio)
     ):  # fmt: skip
         check_positive(option, value)
-    if breakpoints and lams is not None:
-        raise click.UsageError("--lams does not go with --breakpoints, which finds its own.")
     given = None if lams is None else numbers("--lams", lams)
     if force and csv_file is None:
         raise click.UsageError("--force belongs to --csv, which is missing.")
@@ -116,7 +116,7 @@ def command(
             from measurelp.paths import solve_path
 
             path = solve_path(
-                stated.problem, given, n_lams=n_lams, lam_min_ratio=lam_min_ratio or 1e-3,
+                stated.problem, given, n_lams=n_lams or 50, lam_min_ratio=lam_min_ratio or 1e-3,
                 tol_gap=tol, time_limit=time_limit, oracle=oracle, n_jobs=jobs,
                 callback=line.update,
             )  # fmt: skip
@@ -140,17 +140,13 @@ def command(
         }  # fmt: skip
         click.echo(json.dumps(answer, indent=1, allow_nan=False))
     else:
-        click.echo(_text(stated, facts, columns, csv_file, breakpoints))
+        click.echo(_text(stated, facts, columns, csv_file, bool(breakpoints)))
     raise SystemExit(int(code))
 
 
 def _request(options: dict[str, Any]) -> Request:
     """The request without a lam, of which a path takes many."""
     request = Request.from_options(**options)
-    if request.says_lam:
-        raise click.UsageError(
-            "--lam and --lam-ratio say one lam; a path takes --lams or --n-lams."
-        )
     if request.loss == "interpolation":
         raise click.UsageError("lam does not enter --loss interpolation, so there is no path.")
     return replace(request, lam=1.0)

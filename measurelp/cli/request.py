@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from measurelp.cli.config import one_of
 from measurelp.errors import InvalidFile, InvalidProblem
 
 if TYPE_CHECKING:
@@ -55,17 +56,7 @@ class Request:
         from measurelp.cli.data import split_names
 
         names = None if features is None else tuple(split_names("--features", features))
-        request = cls(features=names, **options)
-        given = [
-            option
-            for option, value in (
-                ("--lam", request.lam), ("--lam-ratio", request.lam_ratio),
-                ("--weight-decay", request.weight_decay),
-            )
-            if value is not None
-        ]  # fmt: skip
-        if len(given) > 1:
-            raise click.UsageError(f"{' and '.join(given)} exclude each other; pass one of them.")
+        request = cls(features=names, **one_of(options, "lam", "lam_ratio", "weight_decay"))
         for name in request.target:
             if request.target.count(name) > 1:
                 raise click.UsageError(f"--target: the column {name!r} is named twice.")
@@ -80,7 +71,7 @@ class Request:
             raise click.UsageError(
                 "--lam-ratio: lam_max is about networks, which gated units are not; pass --lam."
             )
-        if request.loss == "interpolation" and given:
+        if request.loss == "interpolation" and request.says_lam:
             raise click.UsageError("lam does not enter --loss interpolation; leave it out.")
         for option, value in (
             ("--lam", request.lam), ("--lam-ratio", request.lam_ratio),

@@ -26,6 +26,8 @@ def test_what_is_in_the_file_is_as_if_typed(run_json, table_file, tmp_path):
     [
         ('lamb = 1\ntarget = "y"', "'lamb'"), ("lam = ", "not TOML"), ("[sove]\nlam = 1", "[sove]"),
         ('lam = "much"', "lam"), ("config = 'x'", "'config'"), ('bias = "maybe"', "bias"),
+        ("lam = true", "'true' is not a valid float"), ("max-rounds = 1.5", "'1.5' is not a valid"),
+        ('target = "y"\nlam = 1\ntol = false', "'--tol'"), ('file = "x"', "'file'"),
     ],
 )  # fmt: skip
 def test_mistakes_in_the_file_are_named(run, table_file, tmp_path, text, words):
@@ -33,6 +35,31 @@ def test_mistakes_in_the_file_are_named(run, table_file, tmp_path, text, words):
     result = run("solve", table_file, "--config", tmp_path / "run.toml", "--features", "a")
     assert result.exit_code == 2 and words in " ".join(result.stderr.split())
     assert run("solve", table_file, "--config", tmp_path / "none.toml").exit_code == 2
+
+
+def test_what_is_typed_displaces_what_it_excludes(run, run_json, table_file, tmp_path):
+    config = tmp_path / "run.toml"
+    asked = (table_file, "--config", config, "--target", "y", "--features", "a,b")
+    config.write_text("lam = 0.3")
+    code, facts = run_json("solve", *asked, "--lam-ratio", "0.1")
+    assert code == 0 and facts["problem"]["lam_ratio"] == pytest.approx(0.1)
+    config.write_text("lam = 0.3\nlam-ratio = 0.1")
+    assert run_json("solve", *asked, "--lam", "0.2")[1]["problem"]["lam"] == 0.2
+    assert "exclude each other" in run("solve", *asked).stderr
+    config.write_text("n-lams = 4\nlam-min-ratio = 0.1")
+    code, facts = run_json("path", *asked, "--lams", "0.5,0.3")
+    assert code == 0 and [row["lam"] for row in facts["path"]] == [0.5, 0.3]
+    config.write_text("lams = [0.5, 0.3]")
+    code, facts = run_json("path", *asked, "--n-lams", "3", "--lam-min-ratio", "0.1")
+    assert code == 0 and len(facts["path"]) == 3
+
+
+def test_the_options_are_listed_as_they_are_typed(run, table_file, tmp_path):
+    (tmp_path / "run.toml").write_text("lamb = 1")
+    told = " ".join(run("solve", table_file, "--config", tmp_path / "run.toml").stderr.split())
+    options = told.partition("its options are ")[2].rstrip(".").split(", ")
+    assert "out" in options and "json" in options
+    assert not {"o", "file", "config"} & set(options)
 
 
 def complete(*words):

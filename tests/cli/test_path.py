@@ -70,16 +70,24 @@ def test_a_limit_is_code_4(run_json, asked):
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    (["--lam", 1], "--lams"), (["--lam-ratio", 0.1], "--lams"), (["--lams", "1,x"], "--lams"),
-    (["--lams", "1,-1"], "lams"), (["--n-lams", 1], "n_lams"), (["--tol", 0], "--tol"),
+    (["--lam", 1], "--lams"), (["--lam-ratio", 0.1], "--lam-min-ratio"), (["--lams", "1,x"], "--lams"),
+    (["--lams", "1,-1"], "lams"), (["--n-lams", 1], "--n-lams"), (["--tol", 0], "--tol"),
     (["--lam-min-ratio", 0], "--lam-min-ratio"), (["--lam-min-ratio", 2], "lam_min_ratio"),
     (["--breakpoints", "--lams", "1"], "--breakpoints"), (["--force"], "--csv"),
     (["--loss", "interpolation"], "interpolation"), (["--csv", "nowhere/x.csv"], "folder"),
     (["--breakpoints", "--loss", "absolute"], "squared"),
+    (["--lams", "1", "--n-lams", 3], "exclude each other"),
+    (["--breakpoints", "--n-lams", 3], "exclude each other"),
+    (["--lams", "1", "--lam-min-ratio", 0.1], "exclude each other"),
 ])  # fmt: skip
 def test_bad_input(run, asked, options, words):
     result = run(*asked, *options)
     assert result.exit_code == 2 and words in result.stderr
+
+
+def test_help_offers_no_single_lam(run):
+    told = run("path", "--help").stdout
+    assert "--lams" in told and "--lam " not in told and "--lam-ratio" not in told
 
 
 def test_a_file_is_not_replaced(run, asked, tmp_path):
