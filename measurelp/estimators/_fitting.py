@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -11,18 +10,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import _check_sample_weight
 
 from measurelp.certificate import Certificate
 from measurelp.errors import InvalidProblem
 from measurelp.estimators._patience import PatientOracle
 from measurelp.interrupts import interruptible
-from measurelp.problem import LOSSES, Ball, L1Ball, L2Ball, LInfBall, Loss, MeasureProblem
+from measurelp.problem import (
+    LOSSES,
+    Ball,
+    L1Ball,
+    L2Ball,
+    LInfBall,
+    Loss,
+    MeasureProblem,
+    positive_number,
+    whole_number,
+)
 from measurelp.solving import Progress, Solution, solve
 from measurelp.status import Verdict
 
 Matrix = NDArray[np.float64]
 _LOGGER = logging.getLogger("measurelp")
 _PROVABLE = 6  # penalised coordinates up to which proofs take seconds
+REGRESSION_LOSSES = ("squared", "absolute", "quantile", "huber", "poisson", "interpolation")
+CLASS_LOSSES = ("logistic", "squared_hinge", "hinge", "multinomial_logistic")
 _BALLS: dict[str, type[Ball]] = {"l1": L1Ball, "l2": L2Ball, "linf": LInfBall}
 
 
@@ -48,8 +60,6 @@ class Samples:
     def of(cls, X: Matrix, Y: Matrix, weight: NDArray[np.float64] | None) -> Samples:
         """Merge equal samples; those of weight 0 are left out."""
         weight = np.ones(len(X)) if weight is None else weight
-        if np.any(weight < 0.0):
-            raise InvalidProblem("sample_weight: expected numbers >= 0, found a negative one.")
         used = weight > 0.0
         if not used.any():
             raise InvalidProblem("sample_weight: all weights are 0, so there is no sample.")
@@ -59,14 +69,43 @@ class Samples:
         return cls(rows[:, : X.shape[1]], rows[:, X.shape[1] :], totals)
 
 
-def loss_from_option(loss: str | Loss) -> Loss:
-    """A loss by its word, or itself."""
-    if isinstance(loss, Loss):
-        return loss
-    if isinstance(loss, str) and loss in LOSSES:
+def check_options(estimator: Any) -> None:
+    """Refuse, by the estimator's own names, what no problem and no solve is asked."""
+    positive_number("tol", estimator.tol)
+    whole_number("max_nodes", estimator.max_nodes)
+    for name, check in (
+        ("max_iter", whole_number), ("time_limit", positive_number), ("n_jobs", whole_number)
+    ):  # fmt: skip
+        if getattr(estimator, name) is not None:
+            check(name, getattr(estimator, name))
+    if not isinstance(estimator.fit_intercept, (bool, np.bool_)):
+        raise InvalidProblem(
+            f"fit_intercept: expected True or False, found {estimator.fit_intercept!r}."
+        )
+    if isinstance(estimator.bias, str) and estimator.bias == "free" and not estimator.fit_intercept:
+        raise InvalidProblem(
+            'bias: "free" needs fit_intercept=True, since without it the infimum is not attained.'
+        )
+
+
+def checked_weights(sample_weight: Any, X: Matrix) -> NDArray[np.float64] | None:
+    """Numbers >= 0, one a sample, or None."""
+    if sample_weight is None:
+        return None
+    weight: NDArray[np.float64] = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if np.any(weight < 0.0):
+        raise InvalidProblem("sample_weight: expected numbers >= 0, found a negative one.")
+    return weight
+
+
+def loss_from_option(loss: str | Loss, names: tuple[str, ...]) -> Loss:
+    """One of the losses of these names, by its word or itself."""
+    if isinstance(loss, str) and loss in names:
         return LOSSES[loss]()
+    if isinstance(loss, Loss) and loss.name in names:
+        return loss
     raise InvalidProblem(
-        f"loss: expected one of {', '.join(LOSSES)}, or a loss such as mlp.Huber(), found {loss!r}."
+        f"loss: expected one of {', '.join(names)}, or such a loss as an object, found {loss!r}."
     )
 
 
@@ -85,11 +124,8 @@ def problem_from_samples(
     estimator: Any, samples: Samples, y: Matrix, loss: Loss, alpha: Any, outputs: Any = "separate"
 ) -> MeasureProblem:
     """The problem whose lam is alpha times the number of samples."""
-    number = isinstance(alpha, (int, float, np.number)) and not isinstance(alpha, bool)
-    if not number or not (math.isfinite(alpha) and alpha > 0.0):
-        raise InvalidProblem(f"alpha: expected a finite number > 0, found {alpha!r}.")
     return MeasureProblem(
-        samples.X, y, lam=float(alpha) * float(samples.weight.sum()), loss=loss,
+        samples.X, y, lam=positive_number("alpha", alpha) * float(samples.weight.sum()), loss=loss,
         ball=ball_from_option(estimator.ball), bias=estimator.bias,
         skip="constant" if estimator.fit_intercept else "none", outputs=outputs,
         sample_weight=samples.weight,
@@ -109,13 +145,12 @@ def fit_to(estimator: Any, problem: MeasureProblem, weight: float, *, is_table: 
 
 
 def _solved(estimator: Any, problem: MeasureProblem) -> Solution:
-    nodes = estimator.max_nodes
-    if isinstance(nodes, bool) or not isinstance(nodes, (int, np.integer)) or nodes < 1:
-        raise InvalidProblem(f"max_nodes: expected an integer >= 1, found {nodes!r}.")
     return solve(
         problem, tol_gap=estimator.tol, max_rounds=rounds(estimator, problem),
         time_limit=estimator.time_limit,
-        oracle=PatientOracle(int(nodes), 1 if estimator.n_jobs is None else estimator.n_jobs),
+        oracle=PatientOracle(
+            estimator.max_nodes, 1 if estimator.n_jobs is None else estimator.n_jobs
+        ),
         callback=reporter(estimator.verbose),
     )  # fmt: skip
 
@@ -173,7 +208,7 @@ def _store(estimator: Any, solution: Solution, weight: float, is_table: bool) ->
 def predictions(estimator: Any, X: Matrix) -> Matrix:
     """The network's outputs, or for counts the means whose logarithms they are."""
     values = scores(estimator, X)
-    return np.exp(values) if loss_from_option(estimator.loss).name == "poisson" else values
+    return np.exp(values) if estimator.solution_.problem.loss.name == "poisson" else values
 
 
 def scores(estimator: Any, X: Matrix) -> Matrix:

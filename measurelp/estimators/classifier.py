@@ -10,22 +10,25 @@ from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from measurelp.errors import InvalidProblem
 from measurelp.estimators._fitting import (
+    CLASS_LOSSES,
     Samples,
+    check_options,
+    checked_weights,
     fit_to,
     loss_from_option,
     problem_from_samples,
     scores,
 )
 from measurelp.problem import Ball, Loss, MultinomialLogistic
-from measurelp.problem.losses import MarginLoss
 
 
 def _has_probabilities(classifier: Any) -> bool:
-    return loss_from_option(classifier.loss).name in ("logistic", "multinomial_logistic")
+    word = getattr(classifier.loss, "name", classifier.loss)
+    return word in ("logistic", "multinomial_logistic")
 
 
 class MeasureClassifier(ClassifierMixin, BaseEstimator):
@@ -122,20 +125,12 @@ class MeasureClassifier(ClassifierMixin, BaseEstimator):
         """
         inputs, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
-        loss = loss_from_option(self.loss)
+        check_options(self)
+        loss = loss_from_option(self.loss, CLASS_LOSSES)
         is_joint = isinstance(loss, MultinomialLogistic)
-        if not is_joint and not isinstance(loss, MarginLoss):
-            raise InvalidProblem(
-                'loss: expected "logistic", "squared_hinge", "hinge" or "multinomial_logistic", found '
-                f"{self.loss!r}."
-            )
+        weight = checked_weights(sample_weight, inputs)
         self.classes_, codes = np.unique(labels, return_inverse=True)
-        weight = None
-        present = np.ones(len(codes), dtype=bool)
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, inputs, dtype=np.float64)
-            present = weight > 0.0
-        if len(np.unique(codes[present])) < 2:
+        if len(np.unique(codes if weight is None else codes[weight > 0.0])) < 2:
             raise InvalidProblem(
                 "y: samples of at least two classes are needed, and there is one class only (among "
                 "those with a weight > 0)."
@@ -173,7 +168,7 @@ class MeasureClassifier(ClassifierMixin, BaseEstimator):
         if values.ndim == 1:
             positive = expit(values)
             return np.column_stack([1.0 - positive, positive])
-        if loss_from_option(self.loss).name == "multinomial_logistic":
+        if self.solution_.problem.loss.name == "multinomial_logistic":
             return np.asarray(softmax(values, axis=1))
         single = expit(values)
         total = single.sum(axis=1, keepdims=True)

@@ -13,7 +13,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from measurelp.errors import InvalidProblem
 from measurelp.estimators._fitting import (
+    REGRESSION_LOSSES,
     Samples,
+    check_options,
     fit_to,
     loss_from_option,
     predictions,
@@ -24,7 +26,7 @@ from measurelp.estimators._fitting import (
 from measurelp.estimators._patience import PatientOracle
 from measurelp.interrupts import interruptible
 from measurelp.paths import solve_path
-from measurelp.problem import Ball, Loss
+from measurelp.problem import Ball, Loss, float_array, positive_number, whole_number
 from measurelp.solving import lam_max
 
 _FOLD_NODES = 200  # paths of folds are compared by what they predict, not by what is proved
@@ -125,7 +127,8 @@ class MeasureRegressorCV(RegressorMixin, BaseEstimator):
         """
         inputs, targets = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         targets = np.asarray(targets, dtype=np.float64)
-        loss = loss_from_option(self.loss)
+        check_options(self)
+        loss = loss_from_option(self.loss, REGRESSION_LOSSES)
         if loss.is_hard_constraint:
             raise InvalidProblem(
                 "loss: alpha does not enter interpolation; there is nothing to choose."
@@ -143,21 +146,20 @@ class MeasureRegressorCV(RegressorMixin, BaseEstimator):
     def _grid(self, samples: Samples, loss: Loss) -> NDArray[np.float64]:
         """The alphas to try, falling."""
         if self.alphas is not None:
-            given = np.unique(np.asarray(self.alphas, dtype=np.float64).ravel())[::-1]
+            given = np.unique(float_array("alphas", self.alphas).ravel())[::-1]
             if not len(given) or not (np.isfinite(given).all() and given[-1] > 0.0):
                 raise InvalidProblem(f"alphas: expected finite numbers > 0, found {self.alphas!r}.")
             return given
-        if not 0.0 < self.eps < 1.0:
+        if positive_number("eps", self.eps) >= 1.0:
             raise InvalidProblem(f"eps: expected a number between 0 and 1, found {self.eps!r}.")
-        if self.n_alphas < 1:
-            raise InvalidProblem(f"n_alphas: expected an integer >= 1, found {self.n_alphas!r}.")
+        length = whole_number("n_alphas", self.n_alphas)
         problem = problem_from_samples(self, samples, samples.Y[:, 0], loss, 1.0)
         top = lam_max(problem, oracle=self._patience, time_limit=self.time_limit)
         top /= float(samples.weight.sum())
         least = 1e-12 * float(np.abs(samples.Y).max(initial=0.0))
         if not top > least:  # the constant alone fits, whatever alpha is
             return np.ones(1)
-        return np.geomspace(top, self.eps * top, self.n_alphas)
+        return np.geomspace(top, self.eps * top, length)
 
     def _losses(
         self, X: NDArray[np.float64], y: NDArray[np.float64], loss: Loss

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from measurelp.estimators._fitting import (
+    REGRESSION_LOSSES,
     Samples,
+    check_options,
+    checked_weights,
     fit_to,
     loss_from_option,
     predictions,
@@ -152,10 +155,9 @@ class MeasureRegressor(RegressorMixin, BaseEstimator):
             self, X, y, dtype=np.float64, y_numeric=True, multi_output=True
         )
         columns = np.asarray(targets, dtype=np.float64).reshape(len(inputs), -1)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(sample_weight, inputs, dtype=np.float64)
-        loss = loss_from_option(self.loss)
+        check_options(self)
+        weight = checked_weights(sample_weight, inputs)
+        loss = loss_from_option(self.loss, REGRESSION_LOSSES)
         samples = Samples.of(inputs, columns, weight)
         y = samples.Y if samples.Y.shape[1] > 1 else samples.Y[:, 0]
         problem = problem_from_samples(self, samples, y, loss, self.alpha, self.outputs)

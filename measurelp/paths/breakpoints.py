@@ -27,7 +27,7 @@ from measurelp.paths.branch import Branch, BranchPoint, Lines, Matrix, Vector
 from measurelp.paths.branch_ends import follow, holds
 from measurelp.paths.events import Breakpoints, EventKind, PathEvent, PathSegment
 from measurelp.paths.gaps import End, gap_between
-from measurelp.problem import MeasureProblem
+from measurelp.problem import MeasureProblem, check_problem
 from measurelp.solving.entry import solve
 from measurelp.solving.largest_lam import lam_max
 from measurelp.solving.threads import one_thread
@@ -110,6 +110,7 @@ def path_breakpoints(
 def _check(
     problem: MeasureProblem, lam_least: float | None, ratio: float, time_limit: float | None
 ) -> None:
+    check_problem(problem)
     is_relu = problem.activation.slopes == (1.0, 0.0)
     if not (problem.loss.is_quadratic and problem.ball.name == "l2" and is_relu) or (
         problem.is_vector

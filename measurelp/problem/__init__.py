@@ -28,12 +28,13 @@ from measurelp.problem.losses import (
     Squared,
     SquaredHinge,
 )
-from measurelp.problem.measure_problem import MeasureProblem, check_measures
+from measurelp.problem.measure_problem import MeasureProblem, check_measures, check_problem
 from measurelp.problem.numbers import (
     check_magnitude,
     finite_matrix,
     float_array,
     positive_number,
+    whole_number,
 )
 from measurelp.problem.polyhedral_balls import L1Ball, LInfBall
 from measurelp.problem.row_space import RowSpace, row_space
@@ -73,9 +74,11 @@ __all__ = [
     "activation_from_document",
     "check_magnitude",
     "check_measures",
+    "check_problem",
     "finite_matrix",
     "float_array",
     "lam_from_weight_decay",
     "positive_number",
     "row_space",
+    "whole_number",
 ]  # fmt: skip

@@ -306,7 +306,14 @@ class MeasureProblem:
         return html_table("Problem over measures", rows)
 
 
+def check_problem(problem: object) -> None:
+    """Refuse what is no problem."""
+    if not isinstance(problem, MeasureProblem):
+        raise InvalidProblem(f"problem: expected a MeasureProblem, found {type(problem).__name__}.")
+
+
 def check_measures(problem: MeasureProblem) -> None:
-    """Refuse a problem whose networks are no measures on weights."""
+    """Refuse a problem whose networks are no measures on weights, and what is no problem."""
+    check_problem(problem)
     if problem.is_gated:
         raise InvalidProblem(NO_MEASURE)

@@ -20,7 +20,12 @@ def float_array(name: str, value: ArrayLike, what: str = "numbers") -> NDArray[n
         if given.dtype.kind == "c":
             raise TypeError("complex numbers")
         return np.array(given, dtype=np.float64, order="C")
-    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: torch, with gradients
+    except (
+        TypeError,
+        ValueError,
+        OverflowError,
+        RuntimeError,
+    ) as error:  # RuntimeError: torch, with gradients
         raise InvalidProblem(
             f"{name}: expected {what}, found something that is not ({error})."
         ) from None
@@ -32,6 +37,8 @@ def positive_number(name: str, value: object) -> float:
         raise InvalidProblem(f"{name}: expected a number > 0, found {value!r}.")
     try:
         number = float(cast("float", value))
+    except OverflowError:
+        raise InvalidProblem(f"{name}: expected a number > 0 that a double holds.") from None
     except (TypeError, ValueError):
         raise InvalidProblem(f"{name}: expected a number > 0, found {value!r}.") from None
     if not (math.isfinite(number) and number > 0.0):
@@ -50,6 +57,13 @@ def check_magnitude(name: str, values: ArrayLike) -> None:
             f"{name}: the largest magnitude is {size:.3g}{where}, and squares and products of such numbers leave "
             f"the range of double precision; choose units in which it lies between {_LEAST:g} and {_MOST:g}."
         )
+
+
+def whole_number(name: str, value: object, *, least: int = 1) -> int:
+    """An integer that is large enough."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise InvalidProblem(f"{name}: expected an integer >= {least}, found {value!r}.")
+    return int(value)
 
 
 def finite_matrix(name: str, value: ArrayLike) -> NDArray[np.float64]:
@@ -77,7 +91,7 @@ def finite_matrix(name: str, value: ArrayLike) -> NDArray[np.float64]:
 def finite_targets(value: ArrayLike, *, n: int) -> NDArray[np.float64]:
     try:
         y = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidProblem(
             f"y: expected numbers, found something that is not ({error})."
         ) from None
@@ -103,7 +117,7 @@ def sample_weights(value: ArrayLike | None, *, n: int) -> NDArray[np.float64]:
         return np.ones(n)
     try:
         weights = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidProblem(
             f"sample_weight: expected numbers, found something that is not ({error})."
         ) from None

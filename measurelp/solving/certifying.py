@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from measurelp import certificate as proofs
@@ -18,12 +17,11 @@ from measurelp.certificate import (
     report_from_certificate,
 )
 from measurelp.certificate.certify import DEFAULT_NODES
-from measurelp.errors import InvalidProblem
 from measurelp.interrupts import remembered_interrupts
 from measurelp.measure import AtomicMeasure
 from measurelp.network import ReluNetwork
 from measurelp.oracle import Budget, Oracle
-from measurelp.problem import MeasureProblem, RowSpace
+from measurelp.problem import MeasureProblem, RowSpace, check_problem, whole_number
 from measurelp.solving.entry import solve
 from measurelp.solving.solution import Solution
 from measurelp.status import Scope, Verdict
@@ -123,8 +121,8 @@ def certified(
     rounds: int,
 ) -> tuple[Certificate, Solution | None]:
     """The certificate, and the solution that the search for a dual vector ended with."""
-    if isinstance(rounds, bool) or not isinstance(rounds, (int, np.integer)) or rounds < 0:
-        raise InvalidProblem(f"rounds: expected an integer >= 0, found {rounds!r}.")
+    check_problem(problem)
+    rounds = whole_number("rounds", rounds, least=0)
     measure = candidate_measure(problem, candidate)
     given = Budget(nodes=DEFAULT_NODES) if budget is None else budget
     with remembered_interrupts() as interrupts:

@@ -28,7 +28,7 @@ from measurelp.network import (
     share_neurons,
 )
 from measurelp.oracle import Budget, Oracle
-from measurelp.problem import MeasureProblem, row_space
+from measurelp.problem import MeasureProblem, check_problem, row_space
 from measurelp.program.formulate import skip_from_coefficients
 from measurelp.solving.certifying import ROUNDS, certified
 from measurelp.status import Standing
@@ -175,6 +175,7 @@ def diagnose(
     >>> found.standing.name, round(found.rebalanced, 6), round(found.best, 6)
     ('SPURIOUS', 0.68, 0.36)
     """
+    check_problem(problem)
     if not (math.isfinite(tol_stationary) and tol_stationary > 0.0):
         raise InvalidProblem(
             f"tol_stationary: expected a finite number > 0, found {tol_stationary!r}."

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
-
-import numpy as np
 
 from measurelp.arrangement import Cells
 from measurelp.backends import Backend, backend_from_name
@@ -16,7 +13,14 @@ from measurelp.interrupts import remembered_interrupts
 from measurelp.measure import AtomicMeasure
 from measurelp.network import ReluNetwork
 from measurelp.oracle import CellOracle, Oracle, PatternOracle, choose_oracle
-from measurelp.problem import MeasureProblem, RowSpace, row_space
+from measurelp.problem import (
+    MeasureProblem,
+    RowSpace,
+    check_problem,
+    positive_number,
+    row_space,
+    whole_number,
+)
 from measurelp.solving.cell_generation import CellGeneration, solve_over_cells
 from measurelp.solving.from_below import interpolant_from_below
 from measurelp.solving.gated import solve_gated
@@ -102,7 +106,10 @@ def solve(
     >>> solution.certificate.verdict.name, round(solution.certificate.primal_value, 12)
     ('OPTIMAL', 0.195)
     """
-    _check_arguments(tol_gap, time_limit, max_rounds, n_jobs)
+    check_problem(problem)
+    tol_gap = positive_number("tol_gap", tol_gap)
+    time_limit = None if time_limit is None else positive_number("time_limit", time_limit)
+    max_rounds, n_jobs = whole_number("max_rounds", max_rounds), whole_number("n_jobs", n_jobs)
     chosen_backend = backend_from_name("clarabel" if backend is None else backend)
     if chosen_backend.name == "highs" and not problem.is_polyhedral:
         raise InvalidProblem(
@@ -173,20 +180,3 @@ def _chosen_oracle(
     if cells.scope is Scope.SAMPLED or oracle in (None, "auto", "cells"):
         return CellOracle(cells), "cells were given"
     return choose_oracle(oracle, space, cells, n_jobs)
-
-
-def _check_arguments(
-    tol_gap: float, time_limit: float | None, max_rounds: int, n_jobs: int
-) -> None:
-    for name, value in (("tol_gap", tol_gap), ("time_limit", time_limit)):
-        if value is None:
-            continue
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float, np.number))
-            or not (math.isfinite(value) and value > 0.0)
-        ):
-            raise InvalidProblem(f"{name}: expected a finite number > 0, found {value!r}.")
-    for name, count in (("max_rounds", max_rounds), ("n_jobs", n_jobs)):
-        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
-            raise InvalidProblem(f"{name}: expected an integer >= 1, found {count!r}.")

@@ -24,7 +24,7 @@ from measurelp.masters.gated_newton import newton_on_gates
 from measurelp.masters.neurons import Training
 from measurelp.masters.null_model import null_model
 from measurelp.measure import Skip
-from measurelp.problem import GatedReLU, MeasureProblem, ReLU, row_space
+from measurelp.problem import GatedReLU, MeasureProblem, ReLU, check_problem, row_space
 from measurelp.program import restricted_program
 from measurelp.program.formulate import skip_from_coefficients
 from measurelp.solving.ending import bracket, concluded, infeasible_bracket
@@ -95,6 +95,7 @@ def gated_relaxation(
     >>> round(mlp.gated_relaxation(problem).value, 6)  # the ReLU needs 3 + 4
     5.0
     """
+    check_problem(problem)
     if problem.ball.name != "l2" or problem.is_vector or problem.bias == "free":
         raise InvalidProblem(
             "problem: gated units are stated for the l2 ball, one output and a bias that is penalized or "

@@ -21,7 +21,7 @@ from measurelp.errors import InvalidProblem
 from measurelp.interrupts import remembered_interrupts
 from measurelp.measure import AtomicMeasure, prune_to_extreme_point
 from measurelp.oracle.seminorm_cells import SeminormCells
-from measurelp.problem import MeasureProblem, RowSpace, row_space
+from measurelp.problem import MeasureProblem, RowSpace, check_problem, row_space
 from measurelp.program.seminorm_cells import seminorm_program
 from measurelp.solving.ending import bracket, concluded, infeasible_bracket
 from measurelp.solving.generation import Bound, Columns, Found, Generation
@@ -200,6 +200,7 @@ class ActiveSetGeneration(Columns):
 
 def _check(problem: MeasureProblem) -> None:
     """Refuse what the regulariser is not worked out for."""
+    check_problem(problem)
     facts = {
         "loss": problem.loss.is_quadratic or problem.loss.is_hard_constraint,
         "activation": problem.activation.name == "relu", "ball": problem.ball.name == "l2",

@@ -18,7 +18,7 @@ from measurelp.interrupts import remembered_interrupts
 from measurelp.masters.neurons import Training
 from measurelp.masters.null_model import null_model
 from measurelp.oracle import Budget, DualFunction, Oracle, OracleReport, choose_oracle
-from measurelp.problem import MeasureProblem, RowSpace, row_space
+from measurelp.problem import MeasureProblem, RowSpace, check_problem, row_space
 from measurelp.program import ConeProgram
 from measurelp.solving.threads import one_thread
 
@@ -87,6 +87,7 @@ def lam_max_bracket(
     >>> round(lower, 9), round(upper, 9)
     (2.0, 2.0)
     """
+    check_problem(problem)
     if problem.loss.is_hard_constraint:
         raise InvalidProblem("problem: lam does not enter interpolation, so there is no lam_max.")
     deadline = math.inf if time_limit is None else time.perf_counter() + time_limit

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from measurelp.errors import InvalidProblem
-from measurelp.problem import positive_number
+from measurelp.problem import positive_number, whole_number
 from measurelp.sparse.lasso import (
     LassoGap,
     code_rows,
@@ -167,13 +166,6 @@ def fista(
 def step_bound(W: Matrix) -> float:
     """The largest eigenvalue of W^T W, up to rounding; 1 for a dictionary of zeros."""
     return float(np.linalg.norm(W, 2)) ** 2 or 1.0
-
-
-def whole_number(name: str, value: int, *, least: int) -> int:
-    """``value`` if it is an integer that is not below ``least``, or InvalidProblem."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise InvalidProblem(f"{name}: expected an integer >= {least}, found {value!r}.")
-    return int(value)
 
 
 def _iterate(

@@ -15,10 +15,9 @@ from scipy import sparse
 from measurelp.backends import HighsBackend
 from measurelp.dictionary.coherence import coherence, unit_columns
 from measurelp.errors import InvalidProblem
-from measurelp.problem import finite_matrix
+from measurelp.problem import finite_matrix, whole_number
 from measurelp.program import ConeProgram
 from measurelp.sparse.lasso import dictionary_and_rows
-from measurelp.sparse.proximal import whole_number
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]

@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from measurelp._optional import require
 from measurelp.errors import InvalidProblem
 from measurelp.network import ReluChain
-from measurelp.problem import finite_matrix, float_array, positive_number
+from measurelp.problem import finite_matrix, float_array, positive_number, whole_number
 from measurelp.sparse.lasso import dictionary_and_rows, soft_threshold
-from measurelp.sparse.proximal import step_bound, whole_number
+from measurelp.sparse.proximal import step_bound
 
 Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]

@@ -140,14 +140,54 @@ def test_a_budget_gives_the_best_so_far_and_its_bracket(data):
     [
         ({"alpha": 0.0}, "alpha"), ({"alpha": "x"}, "alpha"), ({"alpha": np.nan}, "alpha"),
         ({"loss": "hingle"}, "loss"), ({"ball": "l3"}, "ball"), ({"bias": "maybe"}, "bias"),
-        ({"tol": -1.0}, "tol_gap"), ({"max_iter": 0}, "max_rounds"), ({"max_nodes": 0}, "max_nodes"),
-        ({"time_limit": 0.0}, "time_limit"), ({"n_jobs": 0}, "n_jobs"),
-        ({"bias": "free", "fit_intercept": False}, "bias"),
+        ({"tol": -1.0}, "tol"), ({"tol": 0}, "tol"), ({"tol": None}, "tol"),
+        ({"max_iter": 0}, "max_iter"), ({"max_nodes": 0}, "max_nodes"), ({"max_nodes": "a"}, "max_nodes"),
+        ({"time_limit": 0.0}, "time_limit"), ({"time_limit": "a"}, "time_limit"), ({"n_jobs": 0}, "n_jobs"),
+        ({"bias": "free", "fit_intercept": False}, "bias"), ({"fit_intercept": "no"}, "fit_intercept"),
     ],
 )  # fmt: skip
-def test_mistakes_are_named(data, options, name):
-    with pytest.raises(ValueError, match=name):
-        mlp.MeasureRegressor(**options).fit(*data)
+@pytest.mark.parametrize("kind", ["MeasureRegressor", "MeasureClassifier", "MeasureRegressorCV"])
+def test_mistakes_are_named(data, kind, options, name):
+    if kind == "MeasureRegressorCV" and name == "alpha":
+        pytest.skip("alpha is what it chooses")
+    model = getattr(mlp, kind)(**options)
+    y = data[1] > 0.0 if kind == "MeasureClassifier" else data[1]
+    with pytest.raises(InvalidProblem, match=f"^{name}: ") as caught:
+        model.fit(data[0], y)
+    assert "skip" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"eps": "a"}, "eps"), ({"eps": None}, "eps"), ({"eps": 2.0}, "eps"),
+        ({"n_alphas": 1.5}, "n_alphas"), ({"n_alphas": "a"}, "n_alphas"), ({"n_alphas": 0}, "n_alphas"),
+        ({"alphas": ["a"]}, "alphas"), ({"alphas": [-1.0]}, "alphas"), ({"alphas": []}, "alphas"),
+    ],
+)  # fmt: skip
+def test_mistakes_of_a_grid_are_named(data, options, name):
+    with pytest.raises(InvalidProblem, match=f"^{name}: "):
+        mlp.MeasureRegressorCV(**options).fit(*data)
+
+
+def test_losses_that_are_offered_are_taken(data):
+    X, y = data
+    for model, other in ((mlp.MeasureRegressor, "hinge"), (mlp.MeasureClassifier, "squared")):
+        for loss in ("foo", other, mlp.Hinge() if other == "hinge" else mlp.Squared()):
+            with pytest.raises(InvalidProblem, match=r"^loss: ") as caught:
+                model(loss=loss).fit(X, y > 0.0)
+            offered = str(caught.value).partition("one of ")[2].partition(", or")[0].split(", ")
+            assert other not in offered
+            assert not hasattr(model(loss="foo"), "predict_proba")
+    for loss in offered:
+        assert mlp.MeasureClassifier(loss=loss).fit(X, y > 0.0).score(X, y > 0.0) > 0.5
+
+
+def test_a_negative_weight_is_named_whatever_classes_are_left(data):
+    X, y = data
+    weight = np.where(y > 0.0, 1.0, -1.0)
+    with pytest.raises(InvalidProblem, match=r"^sample_weight: "):
+        mlp.MeasureClassifier().fit(X, y > 0.0, sample_weight=weight)
 
 
 def test_pipelines_grids_clones_pickles_and_tables(data):

@@ -20,6 +20,7 @@ GOOD = {"X": [[1.0, 2.0], [3.0, 4.0]], "y": [1.0, 2.0], "lam": 0.1}
     ("y", [1.0]), ("y", [1.0, 2.0, 3.0]), ("y", [[[1.0]], [[2.0]]]), ("y", np.zeros((2, 0))), ("y", [[1.0, 2.0], [3.0, math.nan]]), ("y", [1.0, math.nan]),
     ("y", [1.0, -math.inf]), ("y", ["a", "b"]), ("y", 1.0), ("y", None), ("y", [[1.0, 2.0]]),
     ("lam", None), ("lam", 0.0), ("lam", -1.0), ("lam", math.nan), ("lam", math.inf), ("lam", "1"),
+    ("lam", 10**400), ("X", [[10**400, 1.0], [1.0, 1.0]]), ("y", [10**400, 1.0]),
     ("lam", True), ("lam", [0.1]), ("lam", 1j), ("loss", mlp.Squared), ("loss", "squared"),
     ("loss", 3), ("ball", "l2"), ("ball", mlp.L2Ball), ("activation", "relu"),
     ("activation", np.tanh), ("bias", "penalised"), ("bias", True), ("bias", None),

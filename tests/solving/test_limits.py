@@ -153,6 +153,7 @@ def test_an_error_of_the_callback_is_the_callers():
     ("tol_gap", 0.0), ("tol_gap", -1e-6), ("tol_gap", math.nan), ("tol_gap", math.inf),
     ("tol_gap", "1e-6"), ("tol_gap", True), ("time_limit", 0.0), ("time_limit", -1.0),
     ("time_limit", math.nan), ("time_limit", math.inf), ("time_limit", "1"), ("max_rounds", 0),
+    ("tol_gap", None), ("tol_gap", 10**400),
     ("max_rounds", 1.5), ("max_rounds", "3"), ("max_rounds", True), ("n_jobs", 0),
     ("n_jobs", 2.0), ("backend", "simplex"), ("backend", 7), ("backend", "highs"),
     ("oracle", "angle"), ("oracle", 7),
@@ -209,3 +210,14 @@ def test_a_sample_of_cells_brackets_nothing(max_rounds):
         assert certificate.verdict is mlp.Verdict.UNVERIFIED
         assert certificate.dual_value == -math.inf
         assert certificate.sup[1] == math.inf
+
+
+@pytest.mark.parametrize("ask", [
+    mlp.solve, mlp.lam_max, mlp.lam_max_bracket, mlp.solve_path, mlp.path_breakpoints,
+    mlp.label_noise_optimum, mlp.gated_relaxation, lambda it: mlp.certify(it, it),
+    lambda it: mlp.diagnose(it, it),
+])  # fmt: skip
+@pytest.mark.parametrize("it", [3, None, "table.csv"])
+def test_what_is_no_problem_is_refused_at_every_door(ask, it):
+    with pytest.raises(InvalidProblem, match=r"^problem: expected a MeasureProblem, found"):
+        ask(it)
