@@ -130,7 +130,8 @@ def command(
         )
         rows.append((f"layer {report.name}", words))
     rows.append(("outputs", f"changed by {done.output_error:.3g} (relative, on the data)"))
-    rows.append(("decisions", f"{done.changed} of {done.samples} rows decided otherwise"))
+    if done.changed is not None:
+        rows.append(("decisions", f"{done.changed} of {done.samples} rows decided otherwise"))
     if not math.isnan(done.accuracy_before):
         words = f"{done.accuracy_before:.4f} -> {done.accuracy_after:.4f} on these rows"
         rows.append(("accuracy", words))

@@ -20,6 +20,7 @@ from measurelp.network.chain import ReluChain, chain_from_network, network_from_
 from measurelp.network.layer_compression import CompressedLayer, certified_layer, layer_point
 from measurelp.network.layer_lasso import LayerPoint, ReducedLayer, reduce_layer
 from measurelp.network.relu_network import ReluNetwork
+from measurelp.problem import float_array
 
 Matrix = NDArray[np.float64]
 Pair = tuple[str | None, str]
@@ -67,8 +68,9 @@ class CompressedModel:
         From the input to the output.
     output_error : float
         By how much the network's outputs on the data changed, relative to their norm.
-    changed : int
-        On how many samples the largest output (for one output: its sign) is another one.
+    changed : int or None
+        On how many samples the largest output (for one output with labels: its sign) is another one;
+        None for one output without labels, which decides nothing.
     accuracy_before, accuracy_after : float
         The share of samples whose largest output is at their label; nan without labels.
     samples : int
@@ -78,7 +80,7 @@ class CompressedModel:
     model: Any
     layers: tuple[LayerReport, ...]
     output_error: float
-    changed: int
+    changed: int | None
     accuracy_before: float
     accuracy_after: float
     samples: int
@@ -127,7 +129,7 @@ def compress(
     tol : float
         Relative error of each layer's outputs, at least 0; with 0 they are kept exactly.
     labels : (N,) array_like of int, optional
-        For accuracies: the index of the right output (0 or 1 for one output's sign).
+        For accuracies: the index of the right output (0 or 1 for one output's sign), refused if it is none.
     layers : sequence of str or (str, str), optional
         For any torch module, such as the last layers of a convolutional network: names of
         ``Linear`` layers whose inputs are to be reduced, from the input to the output.  A pair
@@ -160,6 +162,7 @@ def compress(
         raise InvalidProblem(f"tol: expected a number >= 0, found {tol!r}.")
     work = _layers_of(model, data, layers)
     before = work.outputs()
+    right = None if labels is None else _checked_labels(labels, before)
     reports = []
     for producer, consumer in reversed(work.pairs):
         Phi, V = work.features(consumer), work.weight(consumer)
@@ -177,8 +180,9 @@ def compress(
     return CompressedModel(
         model=work.result(), layers=tuple(reversed(reports)),
         output_error=float(np.linalg.norm(after - before)) / scale,
-        changed=int(np.count_nonzero(_classes(after) != _classes(before))),
-        accuracy_before=_accuracy(before, labels), accuracy_after=_accuracy(after, labels),
+        changed=None if before.shape[1] == 1 and right is None
+        else int(np.count_nonzero(_classes(after) != _classes(before))),
+        accuracy_before=_accuracy(before, right), accuracy_after=_accuracy(after, right),
         samples=len(before), seconds=time.perf_counter() - begin,
     )  # fmt: skip
 
@@ -334,12 +338,22 @@ def _classes(outputs: Matrix) -> NDArray[np.intp]:
     return np.argmax(outputs, axis=1)
 
 
-def _accuracy(outputs: Matrix, labels: ArrayLike | None) -> float:
-    if labels is None:
-        return math.nan
-    right = np.asarray(labels)
+def _checked_labels(labels: ArrayLike, outputs: Matrix) -> NDArray[np.float64]:
+    """Indices of outputs, one a sample."""
+    right = float_array("labels", labels)
     if right.shape != (len(outputs),):
         raise InvalidProblem(
             f"labels: expected {len(outputs)} numbers, one a sample, found shape {right.shape}."
         )
-    return float(np.mean(_classes(outputs) == right))
+    last = max(1, outputs.shape[1] - 1)
+    wrong = np.flatnonzero(~np.isin(right, np.arange(last + 1)))
+    if len(wrong):
+        raise InvalidProblem(
+            f"labels: expected classes, integers from 0 to {last}, found {right[wrong[0]]:g} for sample "
+            f"{wrong[0]}; leave them out for a network that does not classify."
+        )
+    return right
+
+
+def _accuracy(outputs: Matrix, right: NDArray[np.float64] | None) -> float:
+    return math.nan if right is None else float(np.mean(_classes(outputs) == right))

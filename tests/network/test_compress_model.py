@@ -86,6 +86,18 @@ def test_labels_give_accuracies():
     assert done.accuracy_after == 1.0 - done.changed / 100
     with pytest.raises(InvalidProblem, match="labels"):
         mlp.compress(chain, X, 0.1, labels=labels[:3])
+    for wrong in (X[:, 0], labels - 1, labels + 5, labels + 0.5, ["a"] * len(labels)):
+        with pytest.raises(InvalidProblem, match=r"^labels: expected"):
+            mlp.compress(chain, X, 0.1, labels=wrong)
+
+
+def test_one_output_decides_only_where_there_are_labels():
+    rng = np.random.default_rng(5)
+    net = mlp.ReluNetwork(rng.standard_normal((4, 2)), output_weights=rng.standard_normal(4))
+    X = rng.standard_normal((30, 2))
+    assert mlp.compress(net, X, 0.5).changed is None
+    done = mlp.compress(net, X, 0.5, labels=net.predict(X) > 0.0)
+    assert done.accuracy_before == 1.0 and done.accuracy_after == 1.0 - done.changed / 30
 
 
 def test_a_network_keeps_its_skip_and_its_kind_of_bias():
