@@ -10,7 +10,7 @@ import click
 
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
-from measurelp.cli.options import decay_options, problem_options
+from measurelp.cli.options import decay_options, names_options, problem_options
 from measurelp.cli.request import (
     Request,
     check_positive,
@@ -42,6 +42,7 @@ from measurelp.cli.request import (
 @click.option("--force", is_flag=True, help="Let --proof replace a file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @reports_errors
+@names_options
 def command(
     *,
     network: str,

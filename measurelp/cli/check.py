@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -13,8 +14,10 @@ import measurelp.check_proof as checker
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, reports_errors
 from measurelp.errors import InvalidFile
+from measurelp.network.files import not_a_file
 
 _MAX_SECONDS = 1800
+_EXPECTED = "expected a file that certify --proof wrote"
 _PROBLEM = ("n", "d", "loss", "parameter", "bias", "skip", "lam")
 
 
@@ -51,6 +54,8 @@ def command(*, file: str, as_json: bool) -> None:
 
 def _checked(file: str) -> dict[str, Any]:
     """What the checker, in a process of its own and with the time it has, says is proved."""
+    if not os.path.isfile(file):
+        raise InvalidFile(f"{file}: {not_a_file(file)}; {_EXPECTED}.")
     program = [sys.executable, "-I", "-X", "utf8", checker.__file__, file]
     try:
         done = subprocess.run(
@@ -64,6 +69,10 @@ def _checked(file: str) -> dict[str, Any]:
     if done.returncode == 0:
         return dict(json.loads(facts))
     if done.returncode == 2:
+        with open(file, "rb") as stream:
+            begins = stream.read(64).lstrip()[:1]
+        if begins != b"{":
+            raise InvalidFile(f"{file}: is no proof, since it does not begin with {{; {_EXPECTED}.")
         raise InvalidFile(f"{file}: cannot be read as a proof: {words.partition(': ')[2]}.")
     raise checker.Rejected(words.partition(": ")[2] or "the checker was ended by the system")
 

@@ -12,7 +12,7 @@ import click
 
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
-from measurelp.cli.options import problem_options
+from measurelp.cli.options import names_options, problem_options
 from measurelp.cli.request import Request, check_positive, state_problem
 from measurelp.status import Termination
 
@@ -53,6 +53,7 @@ _PICTURES: dict[str, tuple[str, dict[str, str]]] = {
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @reports_errors
+@names_options
 def command(
     *,
     file: str,

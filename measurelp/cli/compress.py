@@ -10,6 +10,8 @@ import click
 
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, reports_errors
+from measurelp.cli.options import names_options
+from measurelp.cli.request import check_positive
 
 
 @click.command("compress", short_help="Compress a network's layers on a CSV file.")
@@ -45,6 +47,7 @@ from measurelp.cli.errors import Exit, reports_errors
 @click.option("--delimiter", default=",", show_default=True, help="What separates columns; or tab.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @reports_errors
+@names_options
 def command(
     *,
     model: str,
@@ -86,6 +89,7 @@ def command(
     for name in names:
         table.position(name, option="--features")
     labels = None if label is None else table.numbers([label])[:, 0]
+    check_positive("--gap", tol_gap)
     done = compress(chain, table.numbers(names), tol, labels=labels, refit=refit, tol_gap=tol_gap)
     if out is not None:
         save_chain(done.model, out, overwrite=force)

@@ -9,6 +9,8 @@ import click
 
 from measurelp._version import __version__
 from measurelp.cli.errors import reports_errors
+from measurelp.cli.options import names_options
+from measurelp.errors import BudgetExceeded
 
 
 @click.command("enumerate", short_help="Enumerate the cells of the data's hyperplane arrangement.")
@@ -38,6 +40,7 @@ from measurelp.cli.errors import reports_errors
 @click.option("--delimiter", default=",", show_default=True, help="What separates columns; or tab.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @reports_errors
+@names_options
 def command(
     *,
     file: str,
@@ -77,12 +80,21 @@ def command(
 
     arrangement = Arrangement.from_data(X, numbers=numbers)
     bound = arrangement.bound_cells()
+    if bound > max_cells:
+        raise BudgetExceeded(
+            f"--max-cells: {max_cells:,} are allowed, and {arrangement.n_lines} distinct hyperplanes of rank "
+            f"{arrangement.rank} can have {bound:,} cells; allow more, or use fewer rows or columns."
+        )
     begin = time.perf_counter()
     if count_only:
-        n_cells = count_cells(arrangement, max_cells=max_cells)
+        n_cells = count_cells(arrangement)
         stored = None
     else:
-        cells = enumerate_cells(arrangement, max_cells=max_cells)
+        try:
+            cells = enumerate_cells(arrangement)
+        except BudgetExceeded as error:
+            found = str(error).partition("; ")[0].replace("max_memory =", "the limit of")
+            raise BudgetExceeded(f"{found}; --count-only stores none of them.") from None
         n_cells = len(cells)
         stored = cells.nbytes
     seconds = time.perf_counter() - begin

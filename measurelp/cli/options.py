@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from measurelp.cli.config import long_name
+from measurelp.errors import InvalidProblem
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -106,3 +111,32 @@ def _with(command: Command, *options: Callable[[Command], Command]) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+_SAME = {"tol_gap": "tol", "n_jobs": "jobs", "labels": "label"}  # where Python has another name
+
+
+def names_options(command: Command) -> Command:
+    """Let errors about arguments, ``tol: ...`` and ``skip="none"``, name options as they are typed."""
+
+    @functools.wraps(command)
+    def named(**options: Any) -> Any:
+        try:
+            return command(**options)
+        except InvalidProblem as error:
+            raise InvalidProblem(_typed(str(error))) from error
+
+    return named  # type: ignore[return-value]
+
+
+def _typed(text: str) -> str:
+    """The text with options for the arguments that stand at its beginning or have a value."""
+    parameters = click.get_current_context().command.params
+    known = {p.name: long_name(p) for p in parameters if isinstance(p, click.Option)}
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found.group(1) or found.group(2), found.group(3)
+        word = known.get(name) or known.get(_SAME.get(name, ""))
+        return found.group() if word is None else f"{word} {value}" if value else word
+
+    return re.sub(r'^(\w+)(?=: )|\b(\w+)="(\w+)"', option, text)

@@ -14,7 +14,7 @@ import click
 from measurelp._version import __version__
 from measurelp.cli.config import one_of
 from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
-from measurelp.cli.options import many_lams_options
+from measurelp.cli.options import many_lams_options, names_options
 from measurelp.cli.request import (
     Request,
     Stated,
@@ -67,6 +67,7 @@ _GAPS = ("relative_gap", "gap_to_next", "gap_below", "gap_above")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress line.")
 @reports_errors
+@names_options
 def command(
     *,
     file: str,

@@ -9,7 +9,7 @@ import click
 
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, exit_from_outcome, reports_errors
-from measurelp.cli.options import problem_options
+from measurelp.cli.options import names_options, problem_options
 from measurelp.cli.request import Request, Stated, check_positive, state_problem
 from measurelp.errors import InvalidFile
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress line.")
 @reports_errors
+@names_options
 def command(
     *,
     file: str,

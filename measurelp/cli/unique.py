@@ -8,6 +8,7 @@ import click
 
 from measurelp._version import __version__
 from measurelp.cli.errors import Exit, reports_errors
+from measurelp.cli.options import names_options
 from measurelp.cli.request import check_positive
 
 
@@ -17,6 +18,7 @@ from measurelp.cli.request import check_positive
               help="Rows times cones that the search of weight space may look at.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @reports_errors
+@names_options
 def command(*, folder: str, max_work: float, as_json: bool) -> None:
     """Decide whether the solution in FOLDER, saved by solve, is the only optimal measure.
 

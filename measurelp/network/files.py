@@ -303,11 +303,17 @@ def write_file(path: str | os.PathLike[str], content: bytes, *, overwrite: bool 
         raise InvalidFile(f"{path}: cannot be written ({error.strerror}).") from error
 
 
+def not_a_file(path: str | os.PathLike[str]) -> str:
+    """What is found in place of a file."""
+    if os.path.isdir(path):
+        return "is a folder"
+    return "is not a file" if os.path.exists(path) else "does not exist"
+
+
 def check_file_size(path: str | os.PathLike[str], max_bytes: int) -> None:
     """Raise InvalidFile unless ``path`` is a file of at most ``max_bytes`` bytes."""
     if not os.path.isfile(path):
-        found = "is not a file" if os.path.exists(path) else "does not exist"
-        raise InvalidFile(f"{path}: {found}.")
+        raise InvalidFile(f"{path}: {not_a_file(path)}.")
     size = os.path.getsize(path)
     if size > max_bytes:
         raise InvalidFile(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any, cast, get_args
 
@@ -126,6 +128,11 @@ def load_network(path: str | os.PathLike[str]) -> ReluNetwork:
     if reader is not None:
         return reader(path)
     packed = read_file(path)
+    if not zipfile.is_zipfile(io.BytesIO(packed)):
+        raise InvalidFile(
+            f"{path}: holds no network; expected a folder saved by measurelp, or a file ending in "
+            f"{', '.join(_READERS)} or .npz."
+        )
     return network_from_parts({}, arrays_from_npz(packed, name=str(path)), name=str(path))
 
 

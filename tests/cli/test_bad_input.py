@@ -51,7 +51,10 @@ SOLVE = [
     ({"--lam-ratio": "0.1"}, "exclude each other"),
     ({"--loss": "interpolation"}, "lam does not enter"),
     ({"--loss": "cubic"}, "'cubic' is not one of"),
-    ({"--bias": "free"}, "infimum is not attained"),
+    ({"--bias": "free"}, "--bias free with --skip none: the infimum is not attained"),
+    ({"--bias": "free"}, "Choose --skip constant or --skip affine, or --bias penalized."),
+    ({"--oracle": "guess"}, "--oracle: "),
+    ({"--backend": "guess"}, "--backend: "),
     ({"--bias": "often"}, "'often' is not one of"),
     ({"--tol": "0"}, "--tol: expected"),
     ({"--tol": "nan"}, "--tol: expected"),
@@ -160,6 +163,7 @@ def bare_npz(**arrays):
 NETWORKS = [
     (lambda folder: folder / "missing", "does not exist"),
     (lambda folder: folder, "measurelp.json: missing"),
+    (lambda folder: folder / "table.csv", "holds no network; expected a folder saved by measurelp"),
     (damage("arrays.npz", lambda b: b[:-40]), "SHA-256"),
     (damage("measurelp.json", lambda b: b[:-40]), "not valid JSON"),
     (damage("measurelp.json", lambda b: b.replace(b"penalized", b"free")), "SHA-256"),
@@ -189,6 +193,38 @@ def test_a_network_without_its_problem_is_refused(run, table_file, tmp_path):
     assert_refused(run("certify", net, table_file), "--target: missing", tmp_path)
     result = run("certify", net, table_file, "--target", "y", "--features", "a,b")
     assert_refused(result, "--lam: missing", tmp_path)
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (None, "is a folder; expected a file that certify --proof wrote"),
+    ("a,b\n1,2\n", "is no proof, since it does not begin with {; expected a file that certify"),
+    ("1,2\n", "is no proof"), ("", "is no proof"), ("{}", "no measurelp proof"),
+])  # fmt: skip
+def test_check_says_what_it_found(run, tmp_path, content, words):
+    file = tmp_path / "file"
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_text(content)
+    result = run("check", file)
+    assert_refused(result, words, tmp_path)
+    assert "Expecting" not in result.stderr
+
+
+def test_too_many_cells_are_refused_in_words_of_the_command(run, table_file):
+    for more in ((), ("--count-only",)):
+        result = run("enumerate", table_file, "--features", "a,b", "--max-cells", "10", *more)
+        told = " ".join(result.stderr.split())
+        assert result.exit_code == 4 and "--max-cells: 10 are allowed" in told
+        assert "iter_cells" not in told and "_" not in told
+
+
+def test_too_much_memory_is_refused_in_words_of_the_command(run, table_file, monkeypatch):
+    monkeypatch.setattr("measurelp.arrangement.enumeration._physical_memory", lambda: 8)
+    result = run("enumerate", table_file, "--features", "a,b")
+    told = " ".join(result.stderr.split())
+    assert result.exit_code == 4 and "--count-only stores none" in told
+    assert "iter_cells" not in told and "max_" not in told
 
 
 ENUMERATE = [

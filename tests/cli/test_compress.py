@@ -59,7 +59,9 @@ def test_bad_requests(files, run):
         ((model, data), "expected 2 columns"),
         ((model, data, "--features", "a,c"), "no column 'c'"),
         ((model, data, "--label", "c"), "no column 'c'"),
-        ((model, data, "--label", "right", "--tol", "-1"), "tol"),
+        ((model, data, "--label", "right", "--tol", "-1"), "--tol: expected"),
+        ((model, data, "--label", "a"), "--label: expected classes, integers from 0 to 1"),
+        ((model, data, "--label", "right", "--gap", "0"), "--gap: expected"),
         ((model, data, "--out", folder / "small.txt"), "ending"),
         ((model, data, "--out", model), "exists already"),
     ):
@@ -67,3 +69,15 @@ def test_bad_requests(files, run):
         assert result.exit_code == 2, result.output
         assert word in " ".join(result.stderr.split())
     assert not (folder / "small.txt").exists()
+
+
+def test_a_regression_decides_nothing(run, run_json, tmp_path):
+    rng = np.random.default_rng(1)
+    network = mlp.ReluNetwork(rng.standard_normal((5, 2)), output_weights=rng.standard_normal(5))
+    network.save(tmp_path / "net")
+    rows = "\n".join(f"{a},{b}" for a, b in rng.standard_normal((30, 2)))
+    (tmp_path / "data.csv").write_text(f"a,b\n{rows}\n")
+    asked = ("compress", tmp_path / "net", tmp_path / "data.csv", "--tol", "0.5")
+    assert "decisions" not in run(*asked).stdout
+    code, facts = run_json(*asked)
+    assert code == 0 and facts["changed"] is None

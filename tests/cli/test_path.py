@@ -72,7 +72,7 @@ def test_a_limit_is_code_4(run_json, asked):
 @pytest.mark.parametrize(("options", "words"), [
     (["--lam", 1], "--lams"), (["--lam-ratio", 0.1], "--lam-min-ratio"), (["--lams", "1,x"], "--lams"),
     (["--lams", "1,-1"], "lams"), (["--n-lams", 1], "--n-lams"), (["--tol", 0], "--tol"),
-    (["--lam-min-ratio", 0], "--lam-min-ratio"), (["--lam-min-ratio", 2], "lam_min_ratio"),
+    (["--lam-min-ratio", 0], "--lam-min-ratio"), (["--lam-min-ratio", 2], "--lam-min-ratio"),
     (["--breakpoints", "--lams", "1"], "--breakpoints"), (["--force"], "--csv"),
     (["--loss", "interpolation"], "interpolation"), (["--csv", "nowhere/x.csv"], "folder"),
     (["--breakpoints", "--loss", "absolute"], "squared"),
