@@ -113,7 +113,8 @@ def _with(command: Command, *options: Callable[[Command], Command]) -> Command:
     return command
 
 
-_SAME = {"tol_gap": "tol", "n_jobs": "jobs", "labels": "label"}  # where Python has another name
+# Where Python has another name:
+_SAME = {"tol_gap": "tol", "n_jobs": "jobs", "labels": "label", "y": "target"}
 
 
 def names_options(command: Command) -> Command:

@@ -53,6 +53,7 @@ SOLVE = [
     ({"--loss": "cubic"}, "'cubic' is not one of"),
     ({"--bias": "free"}, "--bias free with --skip none: the infimum is not attained"),
     ({"--bias": "free"}, "Choose --skip constant or --skip affine, or --bias penalized."),
+    ({"--loss": "hinge"}, "--target: the hinge loss needs labels"),
     ({"--oracle": "guess"}, "--oracle: "),
     ({"--backend": "guess"}, "--backend: "),
     ({"--bias": "often"}, "'often' is not one of"),

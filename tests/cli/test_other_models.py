@@ -133,8 +133,8 @@ BAD = {
     "classes": ("y", ("--loss", "multinomial_logistic"), "labels 0, 1"),
     "tau": ("y", ("--loss", "quantile", "--tau", "0"), "tau"),
     "delta": ("y", ("--loss", "huber", "--delta", "-1"), "delta"),
-    "negative weights": ("y", ("--sample-weight", "minus"), "sample_weight"),
-    "all weights 0": ("y", ("--sample-weight", "zero"), "sample_weight"),
+    "negative weights": ("y", ("--sample-weight", "minus"), "--sample-weight"),
+    "all weights 0": ("y", ("--sample-weight", "zero"), "--sample-weight"),
     "slope": ("y", ("--activation", "leaky_relu", "--slope", "1"), "slope"),
     "separate and multinomial": (
         "y", ("--target", "zero", "--loss", "multinomial_logistic", "--outputs", "separate"), "class probabilities",
