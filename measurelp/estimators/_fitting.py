@@ -99,10 +99,10 @@ def checked_weights(sample_weight: Any, X: Matrix) -> NDArray[np.float64] | None
 
 
 def loss_from_option(loss: str | Loss, names: tuple[str, ...]) -> Loss:
-    """One of the losses of these names, by its word or itself."""
+    """One of the losses of these names, by its word or itself; or a loss of one's own."""
     if isinstance(loss, str) and loss in names:
         return LOSSES[loss]()
-    if isinstance(loss, Loss) and loss.name in names:
+    if isinstance(loss, Loss) and (loss.name in names or loss.name not in LOSSES):
         return loss
     raise InvalidProblem(
         f"loss: expected one of {', '.join(names)}, or such a loss as an object, found {loss!r}."

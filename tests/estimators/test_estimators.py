@@ -4,6 +4,7 @@ import importlib
 import logging
 import pickle
 import signal
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -356,3 +357,15 @@ def test_ctrl_c_ends_cross_validation(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         mlp.MeasureRegressorCV(n_alphas=3, cv=3).fit(SMALL, SMALL[:, 0] ** 2)
     assert len(calls) == 1
+
+
+def test_a_loss_of_ones_own_is_taken():
+    @dataclass(frozen=True)
+    class Own(mlp.Squared):
+        name = "own"
+
+    y = SMALL[:, 0] ** 2
+    own, plain = (
+        mlp.MeasureRegressor(alpha=0.05, loss=loss).fit(SMALL, y) for loss in (Own(), "squared")
+    )
+    assert own.certificate_.primal_value == pytest.approx(plain.certificate_.primal_value)
