@@ -51,7 +51,7 @@ def command(*, saved: str, out: str, what: str, dpi: int, force: bool, as_json: 
         raise InvalidProblem(
             f"--out: expected a name ending in .{', .'.join(_FORMATS)}, found {out}."
         )
-    check_new_file(out, overwrite=force)
+    check_new_file(out, overwrite=force, option="--out")
     os.environ.setdefault("MPLBACKEND", "agg")  # this process draws to files only
     ax = _drawn(saved, what)
     stream = io.BytesIO()

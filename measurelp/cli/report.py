@@ -50,7 +50,7 @@ def command(
 
     if time_limit is not None:
         check_positive("--time-limit", time_limit)
-    check_new_file(out, overwrite=force)
+    check_new_file(out, overwrite=force, option="--out")
     document, _ = read_folder(folder, kind="solution")
     solution = load_solution(folder, time_limit=time_limit)
     features, target = stored_names(document, solution.problem.d)
