@@ -15,6 +15,7 @@ from measurelp.problem import MeasureProblem
 
 _ROUNDOFF = 2.0**-53
 _INDEPENDENT = 1e-8
+_TURNS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,20 @@ def admissible_dual(
     if _splits(problem, alpha):
         columns = zip(alpha.T, low.T, high.T, strict=True)
         return np.column_stack([_admissible(*column, basis) for column in columns])
+    if problem.loss.couples_outputs:
+        return _admissible_rows(problem, alpha, basis)
     return _admissible(alpha, low, high, basis)
+
+
+def _admissible_rows(
+    problem: MeasureProblem, alpha: NDArray[np.float64], basis: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """In the domain, to which whole rows belong, and nearly orthogonal: projections in turn."""
+    for _ in range(_TURNS if basis.shape[1] else 0):
+        alpha = without_skip(
+            problem.loss.into_domain(alpha, problem.y, problem.sample_weight), basis
+        )
+    return problem.loss.into_domain(alpha, problem.y, problem.sample_weight)
 
 
 def _splits(problem: MeasureProblem, alpha: NDArray[np.float64]) -> bool:

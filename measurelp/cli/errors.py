@@ -85,6 +85,8 @@ def _explain(error: BaseException) -> tuple[Exit, str]:
         return Exit.LIMIT, f"{text} Try another --backend, or --debug for the details."
     if isinstance(error, MeasurelpError):
         return Exit.BAD_INPUT, text
+    if isinstance(error, OSError):
+        return Exit.BAD_INPUT, f"{error.filename or 'output'}: {error.strerror or text}."
     if isinstance(error, MemoryError):
         return Exit.LIMIT, f"out of memory ({text}); use fewer rows or features."
     return Exit.LIMIT, (

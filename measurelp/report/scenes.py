@@ -17,6 +17,7 @@ from measurelp.plotting.weight_space import (
     sphere_grid,
     weight_section,
 )
+from measurelp.problem.losses import MarginLoss
 from measurelp.solving import Solution
 
 POSITIVE, NEGATIVE, DARK, MUTED = "#D55E00", "#0072B2", "#222222", "#767676"
@@ -117,7 +118,11 @@ def _sphere(section: WeightSection, solution: Solution, axes: list[str]) -> tupl
         "sphere in the span of the three heaviest atoms, on which η is exact"
     )
     left_out = len(solution.measure) - len(drawn)
-    words += ", raised where η is positive and lowered where it is negative. "
+    words += (
+        ", raised by the length of η. "
+        if several
+        else ", raised where η is positive and lowered where it is negative. "
+    )
     words += (
         "Lines are the walls between cells"
         if len(walls) <= _MOST_WALLS
@@ -201,12 +206,19 @@ def fit(solution: Solution, axis: str, target: str) -> tuple[Any, str]:
     values = network.predict(problem.X).reshape(problem.n, -1)
     low, high = float(min(y.min(), values.min())), float(max(y.max(), values.max()))
     dash = {"color": MUTED, "width": 1, "dash": "dash"}
-    figure.add_scatter(x=[low, high], y=[low, high], mode="lines", name="equal", line=dash)
+    is_scored = isinstance(problem.loss, MarginLoss)
+    across = [0.0, 0.0] if is_scored else [low, high]
+    words = "no decision" if is_scored else "equal"
+    figure.add_scatter(x=across, y=[low, high], mode="lines", name=words, line=dash)
     for j in range(y.shape[1]):
         dots = {"color": _OUTPUTS[j % 6], "size": 6, "opacity": 0.7}
         figure.add_scatter(x=values[:, j], y=y[:, j], mode="markers", name="data", marker=dots)
     _flat(figure, "network", _plain(target), height=340)
     words = "Targets against the network's values; on the dashed line both are equal."
+    if is_scored:
+        words = (
+            "Classes, read as −1 and 1, against the network's scores, which decide by their sign."
+        )
     return figure, words if y.shape[1] == 1 else words + " One colour an output."
 
 

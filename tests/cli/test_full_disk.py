@@ -1,6 +1,8 @@
 """A disk without room and a folder without rights: one paragraph, and no half-written file."""
 
 import os
+import subprocess
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -90,3 +92,14 @@ def test_an_empty_name_and_a_file_in_the_way_are_told_in_words_of_the_command(
     (tmp_path / "there").write_text("mine")
     told = " ".join(run(*words, tmp_path / "there").stderr.split())
     assert "(--force)" in told and "overwrite=" not in told
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_an_answer_that_cannot_be_printed_is_no_bug():
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "measurelp.cli", "info", "--json"], stdout=full,
+            stderr=subprocess.PIPE, text=True, timeout=120,
+        )  # fmt: skip
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.startswith("Error: output: No space left") and "bug" not in result.stderr

@@ -113,6 +113,10 @@ class Loss(ABC):
         low, high = self.dual_domain(y)
         return _weighted(low, weight), _weighted(high, weight)
 
+    def into_domain(self, alpha: Vector, y: Vector, weight: Vector) -> Vector:
+        """A dual vector near alpha in the domain of the dual objective."""
+        return np.clip(alpha, *self.dual_limits(y, weight))
+
     def dual_rounding(self, alpha: Vector, y: Vector, weight: Vector) -> float:
         """The sum of magnitudes whose rounding bounds that of the dual objective."""
         return float(np.sum(_weighted(self.dual_sizes(_per_weight(alpha, weight), y), weight)))

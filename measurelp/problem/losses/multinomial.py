@@ -69,6 +69,14 @@ class MultinomialLogistic(Loss):
         off = np.abs(np.maximum(p, 0.0).sum(axis=1) - 1.0) + y.shape[1] * 2.0**-50
         return np.linalg.norm(below, axis=1) + off / np.maximum(1.0 - off, 0.5)
 
+    def into_domain(self, alpha: Vector, y: Vector, weight: Vector) -> Vector:
+        """Rows whose p is a vector of probabilities: negative entries set to 0, over its sum."""
+        share = np.where(weight > 0.0, weight, 1.0)[:, None]
+        p = np.maximum(y - alpha / share, 0.0)
+        size = p.sum(axis=1, keepdims=True)
+        p = np.where(size > 0.0, p / np.where(size > 0.0, size, 1.0), y)
+        return np.where(weight[:, None] > 0.0, share * (y - p), 0.0)
+
     def dual_interval(self, fit: Vector, y: Vector) -> tuple[Vector, Vector]:
         alpha = y - _softmax(fit)
         return alpha, alpha
