@@ -306,7 +306,7 @@ def write_file(path: str | os.PathLike[str], content: bytes, *, overwrite: bool 
 def not_a_file(path: str | os.PathLike[str]) -> str:
     """What is found in place of a file."""
     if os.path.isdir(path):
-        return "is a folder"
+        return "is a folder, not a file"
     return "is not a file" if os.path.exists(path) else "does not exist"
 
 
