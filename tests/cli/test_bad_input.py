@@ -197,7 +197,7 @@ def test_a_network_without_its_problem_is_refused(run, table_file, tmp_path):
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    (None, "is a folder; expected a file that certify --proof wrote"),
+    (None, "is a folder, not a file; expected a file that certify --proof wrote"),
     ("a,b\n1,2\n", "is no proof, since it does not begin with {; expected a file that certify"),
     ("1,2\n", "is no proof"), ("", "is no proof"), ("{}", "no measurelp proof"),
 ])  # fmt: skip
